@@ -1,0 +1,215 @@
+"""Who is master: what the sentinels say, and what the data nodes say of themselves.
+
+Asking is thin and bounded; what the answers mean is decided by pure functions on them.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import redis
+
+from redis_ha.connection import Address, Credentials, connect
+from redis_ha.errors import NoMaster, Unreachable
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Access:
+    """How to reach a cluster: its addresses, the user to come as, the CA and the patience (s)."""
+
+    sentinels: tuple[Address, ...]
+    master_name: str
+    credentials: Credentials
+    ca: Path
+    timeout: float = 2.0
+    # Where the bridge isn't routed: replaces the host of every address, the port stays.
+    host_override: str | None = None
+
+    def locate(self, address: Address) -> Address:
+        """Say where this machine reaches a node."""
+        return Address(self.host_override or address.host, address.port)
+
+    def connect(self, address: Address, **options: Any) -> redis.Redis:
+        """Open a client to a node or a sentinel, options as `redis_ha.connection.connect`."""
+        settings: dict[str, Any] = {
+            "credentials": self.credentials,
+            "ca": self.ca,
+            "timeout": self.timeout,
+        }
+        return connect(self.locate(address), **(settings | options))
+
+
+@dataclass(frozen=True)
+class SentinelView:
+    """What one sentinel answers; `master` None when it gave no answer, and `problem` says why."""
+
+    sentinel: Address
+    master: Address | None = None
+    replicas: int = 0
+    flags: frozenset[str] = frozenset()
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class NodeView:
+    """What a data node says of itself; role None when it gave no answer, and `problem` says why.
+
+    `offset` is the replication offset in bytes: produced by a master, applied by a replica.
+    `link_down_seconds` is None while the link is up; -1 when it never was up in this process.
+    """
+
+    address: Address
+    role: Literal["master", "slave"] | None = None
+    offset: int = 0
+    replid: str = ""
+    replid2: str = ""
+    second_offset: int = -1
+    master: Address | None = None
+    link_down_seconds: int | None = None
+    connected_replicas: int = 0
+    syncing: bool = False
+    loading: bool = False
+    run_id: str = ""
+    problem: str = ""
+
+    @property
+    def link_up(self) -> bool:
+        return self.role == "slave" and self.link_down_seconds is None
+
+    @property
+    def promotable(self) -> bool:
+        """True for a replica that followed its master in this process's life and holds its data."""
+        was_linked = self.link_down_seconds is None or self.link_down_seconds >= 0
+        return self.role == "slave" and was_linked and not (self.syncing or self.loading)
+
+
+def majority_master(views: Sequence[SentinelView]) -> Address | None:
+    """Return the address that more than half of all configured sentinels name, or None."""
+    named = Counter(view.master for view in views if view.master is not None)
+    if not named:
+        return None
+    address, votes = named.most_common(1)[0]
+    return address if votes > len(views) // 2 else None
+
+
+def parse_replication(address: Address, info: Mapping[str, Any]) -> NodeView:
+    """Read a node's INFO (sections server, persistence, replication), as redis-py parses it."""
+    role: Literal["master", "slave"] = "master" if info["role"] == "master" else "slave"
+    common: dict[str, Any] = {
+        "address": address,
+        "role": role,
+        "replid": str(info["master_replid"]),
+        "replid2": str(info["master_replid2"]),
+        "second_offset": int(info["second_repl_offset"]),
+        "connected_replicas": int(info["connected_slaves"]),
+        "loading": bool(int(info.get("loading", 0))),
+        "run_id": str(info.get("run_id", "")),
+    }
+    if role == "master":
+        return NodeView(offset=int(info["master_repl_offset"]), **common)
+    up = info["master_link_status"] == "up"
+    return NodeView(
+        offset=int(info["slave_repl_offset"]),
+        master=Address(str(info["master_host"]), int(info["master_port"])),
+        link_down_seconds=None if up else int(info.get("master_link_down_since_seconds", -1)),
+        syncing=bool(int(info["master_sync_in_progress"])),
+        **common,
+    )
+
+
+def ask_sentinel(access: Access, sentinel: Address) -> SentinelView:
+    """Ask one sentinel; a failure is an answer too."""
+    try:
+        with access.connect(sentinel) as client:
+            state = client.execute_command("SENTINEL", "MASTER", access.master_name)
+    except (redis.RedisError, OSError) as error:
+        return SentinelView(sentinel, problem=_one_line(error))
+    fields = state if isinstance(state, dict) else dict(zip(state[::2], state[1::2], strict=True))
+    flags = fields["flags"]
+    return SentinelView(
+        sentinel,
+        master=Address(fields["ip"], int(fields["port"])),
+        replicas=int(fields["num-slaves"]),
+        flags=frozenset(flags if isinstance(flags, set | frozenset) else str(flags).split(",")),
+    )
+
+
+def ask_node(access: Access, address: Address) -> NodeView:
+    """Ask one data node what it is; a failure is an answer too."""
+    try:
+        with access.connect(address) as client:
+            info = client.info()
+    except (redis.RedisError, OSError) as error:
+        return NodeView(address, problem=_one_line(error))
+    return parse_replication(address, info)
+
+
+def ask_sentinels(access: Access) -> list[SentinelView]:
+    """Ask all sentinels at once; within about `access.timeout` even when some don't answer."""
+    return _all_at_once(lambda sentinel: ask_sentinel(access, sentinel), access.sentinels)
+
+
+def ask_nodes(access: Access, addresses: Sequence[Address]) -> list[NodeView]:
+    """Ask data nodes at once, in the order given."""
+    return _all_at_once(lambda address: ask_node(access, address), addresses)
+
+
+def replica_addresses(access: Access) -> list[Address]:
+    """Return the replicas that the first answering sentinel lists, whatever their state."""
+    for sentinel in access.sentinels:
+        try:
+            with access.connect(sentinel) as client:
+                rows = client.sentinel_slaves(access.master_name)
+        except (redis.RedisError, OSError):
+            continue
+        return sorted(Address(row["ip"], int(row["port"])) for row in rows if int(row["port"]))
+    raise Unreachable(
+        operation="list the replicas of",
+        subject=access.master_name,
+        cause="no sentinel answered",
+        hint="check that the sentinels run and that REDIS_SENTINEL_HOST_n/PORT_n name them",
+    )
+
+
+def find_master(access: Access) -> Address:
+    """Return the master that the sentinels' majority names and that says so itself.
+
+    Raises Unreachable when too few sentinels answer, NoMaster when the node disagrees.
+    """
+    views = ask_sentinels(access)
+    address = majority_master(views)
+    if address is None:
+        raise Unreachable(
+            operation="find the master of",
+            subject=access.master_name,
+            cause=_no_majority(views),
+            hint="bring a majority of the sentinels back, then try again",
+        )
+    node = ask_node(access, address)
+    if node.role == "master":
+        return address
+    raise NoMaster(
+        operation="find the master of",
+        subject=access.master_name,
+        cause=f"the sentinels name {address}, which says: {node.role or node.problem}",
+        hint="a failover may be under way: try again in a few seconds",
+    )
+
+
+def _no_majority(views: Sequence[SentinelView]) -> str:
+    answers = (f"{view.sentinel} says {view.master or view.problem}" for view in views)
+    return "no majority of the sentinels names one master: " + ", ".join(answers)
+
+
+def _all_at_once(ask: Callable[[Address], T], addresses: Sequence[Address]) -> list[T]:
+    with ThreadPoolExecutor(max_workers=max(1, len(addresses))) as pool:
+        return list(pool.map(ask, addresses))
+
+
+def _one_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]
