@@ -1,0 +1,1 @@
+"""Flat transforms over a byte stream: compression, encryption, signing, hashing."""
