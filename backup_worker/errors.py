@@ -10,6 +10,8 @@ BackupError                  exit code 1
 ├── StoreFull                1
 ├── AlreadyExists            1  a conditional write lost the race
 ├── ClusterUnreachable       6
+│   ├── ProtocolError        6  a node sent what no server sends
+│   └── SourceLost           6  this node can't give a snapshot now; another may
 └── RefusedForSafety         7
 """
 
@@ -80,6 +82,14 @@ class ClusterUnreachable(BackupError):
     """No node, or no sentinel majority, answers."""
 
     exit_code = 6
+
+
+class ProtocolError(ClusterUnreachable):
+    """What came over a replication link is not the replication protocol."""
+
+
+class SourceLost(ClusterUnreachable):
+    """A node did not begin or finish its transfer; another node, or another time, may serve."""
 
 
 class RefusedForSafety(BackupError):

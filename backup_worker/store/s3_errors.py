@@ -1,0 +1,103 @@
+"""What an S3 error means and what to do about it."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    HTTPClientError,
+    IncompleteReadError,
+)
+from botocore.exceptions import (
+    ConnectionError as BotoConnectionError,
+)
+from urllib3.exceptions import HTTPError
+
+from backup_worker.errors import (
+    AlreadyExists,
+    BackupError,
+    ObjectNotFound,
+    StoreFull,
+    StoreUnreachable,
+)
+from backup_worker.store.contract import TransientStoreError
+
+_NETWORK = (HTTPClientError, BotoConnectionError, IncompleteReadError, HTTPError, OSError)
+_EXISTS = {"PreconditionFailed", "412", "ConditionalRequestConflict"}
+_FULL = {"XMinioStorageFull", "QuotaExceeded", "InsufficientStorage", "507"}
+_TRANSIENT = {"SlowDown", "RequestTimeout", "InternalError", "ServiceUnavailable", "Throttling"}
+# (codes, what it is, the remedy)
+_REFUSALS: tuple[tuple[set[str], type[BackupError], str], ...] = (
+    (
+        {"NoSuchKey", "NotFound", "404"},
+        ObjectNotFound,
+        "`backup-worker list` shows what is there",
+    ),
+    (_EXISTS, AlreadyExists, "choose another name, or read the one that is there"),
+    (_FULL, StoreFull, "free some space, or shorten the retention"),
+    (
+        {"ObjectParentIsFile", "ExistingObjectIsDirectory", "XMinioParentIsObject"},
+        BackupError,
+        "a name cannot be an object and a folder: choose another name",
+    ),
+    (
+        {"AccessDenied", "403", "InvalidAccessKeyId", "SignatureDoesNotMatch"},
+        StoreUnreachable,
+        "check the credentials and what they may do in the bucket",
+    ),
+    ({"NoSuchBucket"}, StoreUnreachable, "create the bucket, or correct REDIS_BACKUP_STORE"),
+)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where it happened, for the error's text."""
+
+    operation: str
+    subject: str
+    server: str
+
+    def error(self, kind: type[BackupError], cause: str, hint: str) -> BackupError:
+        """Make an error of a kind with one-line texts."""
+        return kind(
+            operation=self.operation, subject=self.subject, cause=" ".join(cause.split()), hint=hint
+        )
+
+
+@contextmanager
+def translated(place: Place) -> Iterator[None]:
+    """Turn what botocore raises in the block into this package's errors."""
+    try:
+        yield
+    except ClientError as error:
+        raise _refusal(place, error.response) from error
+    except _NETWORK as error:
+        hint = f"check that {place.server} is up and reachable"
+        raise place.error(TransientStoreError, str(error), hint) from error
+    except BotoCoreError as error:
+        hint = "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION"
+        raise place.error(StoreUnreachable, str(error), hint) from error
+
+
+def was_retried(error: BackupError) -> bool:
+    """Say whether the server refused a repeated request: the first may have been carried out."""
+    cause = error.__cause__
+    return isinstance(cause, ClientError) and bool(
+        cause.response.get("ResponseMetadata", {}).get("RetryAttempts", 0)
+    )
+
+
+def _refusal(place: Place, response: Mapping[str, Any]) -> BackupError:
+    code = str(response.get("Error", {}).get("Code", ""))
+    cause = f"{place.server} answers {code}: {response.get('Error', {}).get('Message', '')}"
+    metadata = response.get("ResponseMetadata", {})
+    if code in _TRANSIENT or (metadata.get("HTTPStatusCode", 0) >= 500 and code not in _FULL):
+        return place.error(TransientStoreError, cause, "try again when the server is less busy")
+    for codes, kind, hint in _REFUSALS:
+        if code in codes:
+            return place.error(kind, cause, hint)
+    hint = "check REDIS_BACKUP_STORE and REDIS_BACKUP_S3_ENDPOINT"
+    return place.error(StoreUnreachable, cause, hint)
