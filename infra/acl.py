@@ -1,0 +1,89 @@
+"""Who may do what: the ACL users of data nodes and sentinels, each with the least it needs.
+
+The rule sets of sentinel, sentinel-peer, replica, exporter and backup were run against stock
+Redis 7.0 and 8.0 with a clean `ACL LOG`. Passwords reach a file only as their SHA-256.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Literal
+
+ASK_SENTINEL = (
+    "resetkeys resetchannels -@all +auth +client|getname +client|id +client|setname +command "
+    "+hello +ping +role +sentinel|get-master-addr-by-name +sentinel|master +sentinel|masters "
+    "+sentinel|myid +sentinel|replicas +sentinel|sentinels +sentinel|slaves"
+)
+EVERYTHING = "~* &* +@all"
+
+
+@dataclass(frozen=True)
+class AclUser:
+    """One user: its rules on data nodes and on sentinels, None where it does not exist."""
+
+    name: str
+    data: str | None = None
+    sentinel: str | None = None
+
+
+USERS: tuple[AclUser, ...] = (
+    AclUser(
+        "app",
+        # Laravel's Cache::flush sends FLUSHDB; clients ask ROLE and INFO to find the master.
+        data="~* &* +@all -@admin -@dangerous +info +role +keys +sort +sort_ro +flushdb",
+        sentinel=ASK_SENTINEL,
+    ),
+    AclUser(
+        "app-readonly",
+        data="%R~* &* -@all +@read +@connection +@pubsub +@transaction -@admin -@dangerous "
+        "-publish -spublish +info +role +time +keys +sort_ro +eval_ro +evalsha_ro +fcall_ro "
+        "+script|load +script|exists",
+    ),
+    AclUser(
+        "sentinel",
+        data="resetkeys resetchannels &__sentinel__:hello -@all +multi +exec +slaveof +ping "
+        "+subscribe +publish +info +config|rewrite +client|setname +client|kill +script|kill",
+    ),
+    AclUser(
+        "sentinel-peer",
+        # With the application's rules in their place an automatic failover silently never happens.
+        sentinel="resetkeys resetchannels &__sentinel__:hello -@all +ping +publish "
+        "+client|setname +sentinel|is-master-down-by-addr",
+    ),
+    AclUser("replica", data="resetkeys resetchannels -@all +psync +replconf +ping"),
+    AclUser(
+        "exporter",
+        data="resetkeys resetchannels -@all +ping +info +select +client|setname +client|list "
+        "+config|get +slowlog|len +slowlog|get +latency|latest +latency|histogram +cluster|info",
+        sentinel="resetkeys resetchannels -@all +ping +info +client|setname +sentinel|masters "
+        "+sentinel|master +sentinel|replicas +sentinel|slaves +sentinel|sentinels",
+    ),
+    AclUser(
+        "backup",
+        data="resetkeys resetchannels -@all +ping +info +role +psync +sync +replconf "
+        "+client|setname +config|get",
+        sentinel=ASK_SENTINEL,
+    ),
+    AclUser(
+        "node",
+        data="resetkeys resetchannels -@all +ping +info +role +client|setname +client|pause "
+        "+client|unpause",
+        sentinel=f"{ASK_SENTINEL} +sentinel|failover +sentinel|ckquorum +info",
+    ),
+    AclUser("operator", data=EVERYTHING, sentinel=EVERYTHING),
+)
+USER_NAMES: tuple[str, ...] = tuple(user.name for user in USERS)
+
+
+def render_users(side: Literal["data", "sentinel"], passwords: Mapping[str, str]) -> str:
+    """Write the ACL file of a data node or a sentinel; the default user can do nothing.
+
+    `passwords` maps every user to its password in clear; the file holds hashes.
+    """
+    lines = ["user default off resetkeys resetchannels -@all"]
+    for user in USERS:
+        rules = user.data if side == "data" else user.sentinel
+        if rules is not None:
+            digest = sha256(passwords[user.name].encode()).hexdigest()
+            lines.append(f"user {user.name} on #{digest} {rules}")
+    return "\n".join([*lines, ""])

@@ -1,0 +1,195 @@
+"""ClusterConfig: everything about a stack that can be set, with the guide's values as defaults.
+
+Each field is one setting of the stack's configuration, its name in camelCase:
+`pulumi config set downAfterMs 2000`. What is unsafe in combination is the planner's to say.
+"""
+
+# ruff: noqa: RUF009 - setting() and group() declare fields, as dataclasses.field() does
+
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+from typing import Literal
+
+import pulumi
+from pulumi.runtime.config import CONFIG, get_config_env
+
+from infra.settings import (
+    Size,
+    choice,
+    decimal,
+    group,
+    parse,
+    setting,
+    size,
+    subnet,
+    text,
+    truth,
+    whole,
+    words,
+)
+
+MiB = 1 << 20
+DAY_MS = 86_400_000
+# Between the server's end and the container's: the agent notes what it saw and leaves.
+STOP_MARGIN_SECONDS = 5
+
+Engine = Literal["redis-8", "redis-7", "valkey-8"]
+BASE_IMAGES: dict[str, str] = {
+    "redis-8": "debian:trixie-slim",
+    "redis-7": "debian:bookworm-slim",
+    "valkey-8": "debian:trixie-slim",
+}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How many nodes, where they live and what they are called.
+
+    `name_prefix`, `port_offset` and `subnet` set two stacks on one host apart.
+    """
+
+    name_prefix: str = setting("", text(r"[a-z0-9][a-z0-9-]{0,20}|", "lower-case letters, digits"))
+    port_offset: int = setting(0, whole(0, 65_535))
+    subnet: IPv4Network = setting(IPv4Network("172.28.0.0/24"), subnet())
+    replicas: int = setting(2, whole(0, 8))
+    sentinels: int = setting(3, whole(1, 9))
+
+
+@dataclass(frozen=True)
+class RedisTuning:
+    """What redis.conf says beyond who and where; names are redis.conf's own.
+
+    Sizes as redis.conf writes them; `timeout`, `tcp_keepalive`, `repl_*` and `*_lag` in seconds.
+    """
+
+    maxmemory: Size = setting(Size(256 * MiB), size())
+    maxmemory_policy: str = setting(
+        "allkeys-lru",
+        choice(
+            *("allkeys-lru", "allkeys-lfu", "allkeys-random", "noeviction"),
+            *("volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl"),
+        ),
+    )
+    hash_max_listpack_entries: int = setting(512, whole(0, 1_000_000))
+    hash_max_listpack_value: int = setting(64, whole(0, 1_000_000))
+    tcp_keepalive: int = setting(60, whole(0, 86_400))
+    timeout: int = setting(300, whole(0, 86_400))
+    maxclients: int = setting(10_000, whole(64, 1_000_000))
+    io_threads: int = setting(4, whole(1, 64))
+    io_threads_do_reads: bool = setting(True, truth())
+    appendfsync: str = setting("everysec", choice("always", "everysec", "no"))
+    save: str = setting(
+        "3600 1 300 100 60 10000",
+        text(r"(\d+ \d+)( \d+ \d+)*|", "pairs of seconds and changes such as 3600 1 300 100"),
+    )
+    repl_backlog_size: Size = setting(Size(64 * MiB), size())
+    # Redis waits 5 s for more replicas to join a transfer; here they come one at a time.
+    repl_diskless_sync_delay: int = setting(1, whole(0, 60))
+    min_replicas_to_write: int = setting(1, whole(0, 8))
+    min_replicas_max_lag: int = setting(3, whole(1, 3600))
+    replica_output_buffer_limit: str = setting(
+        "256mb 64mb 60", text(r"\d+[kmg]b \d+[kmg]b \d+", "hard limit, soft limit, seconds")
+    )
+    debug_command: str = setting("no", choice("no", "local"))
+
+
+@dataclass(frozen=True)
+class SentinelTuning:
+    """When the sentinels call a master down, and how they replace it; `*_ms` in milliseconds."""
+
+    master_name: str = setting("mymaster", text(r"[A-Za-z0-9._-]{1,64}", "a name without spaces"))
+    quorum: int = setting(2, whole(1, 9))
+    down_after_ms: int = setting(5_000, whole(1, DAY_MS))
+    failover_timeout_ms: int = setting(60_000, whole(1_000, DAY_MS))
+    parallel_syncs: int = setting(1, whole(1, 8))
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one node may use, and how long it may take; `*_mb` in MiB, `*_seconds` in seconds.
+
+    `max_processes` bounds the processes of the nodes' user: the user id is the same in every
+    container, so the kernel counts them together (the provider has no limit per container).
+    """
+
+    node_memory_mb: int = setting(768, whole(32, 1 << 20))
+    sentinel_memory_mb: int = setting(128, whole(32, 1 << 20))
+    worker_memory_mb: int = setting(1_024, whole(64, 1 << 20))
+    cpus: str = setting("0", decimal())
+    max_processes: int = setting(2_048, whole(64, 1 << 20))
+    max_open_files: int = setting(10_240, whole(1_024, 1 << 20))
+    handover_seconds: int = setting(10, whole(1, 300))
+    stop_grace_seconds: int = setting(30, whole(1, 600))
+    start_wait_seconds: int = setting(180, whole(10, 3_600))
+    worker_start_wait_seconds: int = setting(60, whole(10, 3_600))
+
+    @property
+    def server_stop_seconds(self) -> int:
+        """What the grace leaves for the server itself, after the handover and a margin."""
+        return self.stop_grace_seconds - self.handover_seconds - STOP_MARGIN_SECONDS
+
+
+@dataclass(frozen=True)
+class Backup:
+    """What the worker does: interval in seconds, retention in hours, store as a URL.
+
+    Without recipients the stack makes an identity of its own and keeps it as a secret.
+    """
+
+    backup_enabled: bool = setting(True, truth())
+    backup_interval: int = setting(3_600, whole(10, 604_800))
+    backup_retention_hours: int = setting(168, whole(1, 87_600))
+    backup_store: str = setting(
+        "file:///backup",
+        text(
+            r"file:///[A-Za-z0-9._/-]+|s3://[a-z0-9.-]{3,63}(/[A-Za-z0-9._/-]*)?",
+            "file:///path or s3://bucket/prefix",
+        ),
+    )
+    backup_s3_endpoint: str = setting("", text(r"https?://[^\s/]+/?|", "http(s)://host:port"))
+    backup_s3_region: str = setting("us-east-1", text(r"[a-z0-9-]{1,32}", "an AWS region"))
+    backup_s3_access_key_id: str = setting("", text(r"\S*", "an access key id"))
+    backup_s3_secret_access_key: str = setting("", text(r"\S*", "a secret key"), secret=True)
+    backup_recipients: tuple[str, ...] = setting(
+        (), words(r"age1[02-9ac-hj-np-z]{58}", "age recipients (age1...)")
+    )
+
+
+@dataclass(frozen=True)
+class Certificates:
+    """How long certificates last and how early before that an `up` renews them, in hours."""
+
+    ca_validity_hours: int = setting(87_600, whole(24, 876_000))
+    certificate_validity_hours: int = setting(8_760, whole(1, 87_600))
+    certificate_renewal_hours: int = setting(720, whole(0, 87_600))
+
+
+@dataclass(frozen=True)
+class ClusterConfig:
+    """One stack, read once; nothing behind it asks the configuration again."""
+
+    target: Literal["docker", "aws"] = setting("docker", choice("docker", "aws"))
+    engine: Engine = setting("redis-8", choice("redis-8", "redis-7", "valkey-8"))
+    base_image: str = setting("", text(r"[a-z0-9][A-Za-z0-9._/:@-]*|", "an image's name"))
+    layout: Layout = group(Layout)
+    redis: RedisTuning = group(RedisTuning)
+    sentinel: SentinelTuning = group(SentinelTuning)
+    limits: Limits = group(Limits)
+    backup: Backup = group(Backup)
+    certificates: Certificates = group(Certificates)
+
+    @property
+    def base(self) -> str:
+        """The image that ours is built on."""
+        return self.base_image or BASE_IMAGES[self.engine]
+
+
+def read_stack_config() -> ClusterConfig:
+    """Read the running stack's settings, those of the project's own namespace.
+
+    Errors: ConfigRefused. Pulumi has no call that lists a namespace, so its runtime's map is read.
+    """
+    prefix = f"{pulumi.get_project()}:"
+    given = {**get_config_env(), **CONFIG.get()}
+    own = {key.removeprefix(prefix): v for key, v in given.items() if key.startswith(prefix)}
+    return parse(ClusterConfig, own)

@@ -1,0 +1,55 @@
+"""Everything that infra raises on purpose; Pulumi shows the message alone, without a traceback.
+
+InfraError (a pulumi.RunError)
+├── ConfigRefused       the stack's configuration cannot be read
+├── PlanRefused         it can be read, but would make an unsafe cluster
+└── TargetUnavailable   the target that the configuration names is not in this version
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One setting that cannot be used as it is, with the reason and the way out."""
+
+    setting: str
+    value: str
+    reason: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.setting} = {self.value}: {self.reason}; {self.remedy}"
+
+
+class InfraError(pulumi.RunError):
+    """The program stops before it has touched a resource."""
+
+
+class Refused(InfraError):
+    """Some settings cannot be used; all of them are told at once."""
+
+    headline = "the settings are refused"
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join([f"{self.headline}:", *(f"  - {p}" for p in self.problems)]))
+
+
+class ConfigRefused(Refused):
+    """The stack's configuration holds unknown settings or values that cannot be read."""
+
+    headline = "the stack's configuration cannot be used"
+
+
+class PlanRefused(Refused):
+    """The settings are well formed, but together they would make an unsafe cluster."""
+
+    headline = "the planner refuses these settings as unsafe"
+
+
+class TargetUnavailable(InfraError):
+    """The configuration names a target that this version does not hold."""

@@ -1,0 +1,33 @@
+"""What goes into the node image: a hash of it, so that a change rebuilds and nothing else does."""
+
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+
+# What the build context's .dockerignore lets through, and what says how it is built.
+SOURCES = ("age", "backup_worker", "node", "redis_ha")
+KEPT = ("*.py", "*.sh", "Dockerfile")
+HASH_DIGITS = 12
+
+
+def context_hash(root: Path, build_args: Mapping[str, str]) -> str:
+    """Hash names, modes and contents of the image's files, and the build's arguments.
+
+    The same tree gives the same hash wherever and whenever it was checked out.
+    """
+    digest = sha256()
+    for name, value in sorted(build_args.items()):
+        digest.update(f"arg {name}={value}\n".encode())
+    for path in context_files(root):
+        content = sha256(path.read_bytes()).hexdigest()
+        executable = "x" if path.stat().st_mode & 0o100 else "-"
+        digest.update(f"{path.relative_to(root).as_posix()} {executable} {content}\n".encode())
+    return digest.hexdigest()[:HASH_DIGITS]
+
+
+def context_files(root: Path) -> list[Path]:
+    """List the files that the image is built from, sorted by their path below `root`."""
+    found = [root / ".dockerignore"]
+    for source in SOURCES:
+        found += [path for pattern in KEPT for path in (root / source).rglob(pattern)]
+    return sorted(found, key=lambda path: path.relative_to(root).as_posix())

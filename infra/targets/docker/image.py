@@ -1,0 +1,51 @@
+"""The one image that data nodes, sentinels and the worker run."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pulumi
+import pulumi_docker as docker
+
+from infra.targets.docker.context import context_hash
+
+
+@dataclass(frozen=True)
+class ImageArgs:
+    """`root` is the checkout; `repository` the image's name without a tag."""
+
+    root: Path
+    repository: str
+    engine: str
+    base: str
+
+
+class Image(pulumi.ComponentResource):
+    """Builds the image from the checkout, again only when its content changes."""
+
+    image_id: pulumi.Output[str]
+
+    def __init__(
+        self, name: str, args: ImageArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("redis-ha:docker:Image", name, None, opts)
+        build_args = {"BASE_IMAGE": args.base, "ENGINE": args.engine}
+        content = context_hash(args.root, build_args)
+        built = docker.RemoteImage(
+            f"{name}-image",
+            name=f"{args.repository}:{args.engine}-{content}",
+            build={
+                # Relative to the program's folder, so that the state names no checkout.
+                "context": ".",
+                "dockerfile": "node/Dockerfile",
+                "build_args": build_args,
+                # The same builder on every host: not each has buildx, or a builder that sees
+                # base images made locally.
+                "use_legacy_builder": True,
+            },
+            # A changed context alone does not rebuild.
+            triggers={"content": content},
+            keep_locally=True,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.image_id = built.image_id
+        self.register_outputs({"imageId": self.image_id, "name": built.name})

@@ -1,0 +1,170 @@
+"""The graph of the docker target: what the official provider demands, in the order it must be."""
+
+import itertools
+import json
+import re
+
+import pytest
+
+from infra.errors import TargetUnavailable
+from tests.unit.infra.recorded_graph import (
+    Graph,
+    hidden_words,
+    leave_out_secrets,
+    record,
+)
+
+ORDER = ["sentinel-1", "sentinel-2", "sentinel-3", "redis-1", "redis-2", "redis-3", "backup-worker"]
+
+
+@pytest.fixture(scope="module")
+def graph() -> Graph:
+    return record({})
+
+
+def test_each_container_waits_for_the_one_before(graph: Graph) -> None:
+    urns = {name: container.urn for name, container in graph.containers.items()}
+    assert sorted(urns) == sorted(ORDER)
+    for before, name in itertools.pairwise(ORDER):
+        assert urns[before] in graph.containers[name].dependencies
+    earlier = {name: set(ORDER[:i]) for i, name in enumerate(ORDER)}
+    for name, container in graph.containers.items():
+        on = {other for other, urn in urns.items() if urn in container.dependencies}
+        assert on <= earlier[name]
+
+
+def test_replacement_is_rolling_and_leaves_time_to_hand_over(graph: Graph) -> None:
+    for container in graph.containers.values():
+        assert container.options.deleteBeforeReplace
+        assert container.inputs["wait"] is True
+        assert container.inputs["mustRun"] is True
+        assert container.inputs["destroyGraceSeconds"] == container.inputs["stopTimeout"] == 30
+        assert container.inputs["restart"] == "unless-stopped"
+
+
+def test_containers_are_confined(graph: Graph) -> None:
+    for container in graph.containers.values():
+        inputs = container.inputs
+        assert inputs["user"] == "10001:10001"
+        assert inputs["capabilities"] == {"drops": ["ALL"]}
+        assert inputs["securityOpts"] == ["no-new-privileges:true"]
+        assert inputs["memorySwap"] == 2 * inputs["memory"] > 0
+        assert {u["name"]: u["hard"] for u in inputs["ulimits"]} == {"nofile": 10240, "nproc": 2048}
+        assert all(port["ip"] == "127.0.0.1" for port in inputs.get("ports", []))
+        assert not inputs.get("privileged")
+        assert "cpus" not in inputs
+
+
+def test_values_are_written_as_the_provider_reads_them_back(graph: Graph) -> None:
+    for name, container in graph.containers.items():
+        check = container.inputs["healthcheck"]
+        assert check["tests"] == ["CMD", "redis-ha-health"]
+        assert check["startPeriod"] == ("1m0s" if name == "backup-worker" else "3m0s")
+        assert re.fullmatch(r"\d+s", check["interval"])
+        assert container.inputs["image"] == "sha256:made"
+        # Left out, the image's own would be read back and differ from nothing.
+        assert container.inputs["workingDir"] == "/data"
+        assert all(re.fullmatch("0[0-7]{3}", u["permissions"]) for u in container.inputs["uploads"])
+    limited = record({"cpus": "4.50"})
+    assert limited.containers["redis-1"].inputs["cpus"] == "4.5"
+
+
+def test_the_image_is_built_from_the_checkout_whenever_its_content_changes(graph: Graph) -> None:
+    image = graph.of_type("RemoteImage")["node-image"].inputs
+    content = image["triggers"]["content"]
+    assert image["name"] == f"redis-ha:redis-8-{content}"
+    assert image["keepLocally"] is True
+    assert image["build"] == {
+        "context": ".",
+        "dockerfile": "node/Dockerfile",
+        "buildArgs": {"BASE_IMAGE": "debian:trixie-slim", "ENGINE": "redis-8"},
+        "useLegacyBuilder": True,
+    }
+    older = record({"engine": "redis-7"}).of_type("RemoteImage")["node-image"].inputs
+    assert older["build"]["buildArgs"]["BASE_IMAGE"] == "debian:bookworm-slim"
+    assert older["triggers"]["content"] != content
+
+
+def test_every_node_has_its_files_address_and_volume(graph: Graph) -> None:
+    files = {
+        name: [u["file"].removeprefix("/etc/redis-ha/") for u in c.inputs["uploads"]]
+        for name, c in graph.containers.items()
+    }
+    tls = ["tls/ca.crt", "tls/node.crt", "tls/node.key"]
+    assert files["redis-2"] == ["node.json", "redis.conf", "users.acl", *tls]
+    assert files["sentinel-2"] == ["node.json", "sentinel.conf", "users.acl", *tls]
+    assert files["backup-worker"] == ["worker.env", "signing.key", *tls]
+    second = graph.containers["redis-2"].inputs
+    assert second["networksAdvanced"] == [{"name": "redis-ha", "ipv4Address": "172.28.0.12"}]
+    assert second["volumes"] == [{"containerPath": "/data", "volumeName": "redis-2-data"}]
+    assert second["ports"] == [{"internal": 6380, "external": 6380, "ip": "127.0.0.1"}]
+    assert (second["entrypoints"], second["command"]) == (["redis-ha-node"], ["data"])
+    assert "ports" not in graph.containers["backup-worker"].inputs
+
+
+def test_a_folder_store_outlives_the_stack_and_no_other_volume_does(graph: Graph) -> None:
+    volumes = graph.of_type("Volume")
+    assert [name for name, v in volumes.items() if v.options.retainOnDelete] == [
+        "backup-worker-store"
+    ]
+    bucket = record({"backupStore": "s3://bucket/prefix"})
+    assert "backup-worker-store" not in bucket.of_type("Volume")
+
+
+def test_no_secret_is_readable_in_the_state(graph: Graph) -> None:
+    for each in graph.registered:
+        seen = json.dumps(leave_out_secrets(each.properties))
+        assert not hidden_words(seen), each.name
+    assert hidden_words(json.dumps(graph.containers["redis-1"].inputs))
+
+
+def test_secret_outputs_are_secret_and_the_others_hold_none(graph: Graph) -> None:
+    assert graph.secret_outputs == {"env", "backupIdentity"}
+    open_outputs = {k: v for k, v in graph.outputs.items() if k not in graph.secret_outputs}
+    assert not hidden_words(json.dumps(open_outputs))
+    assert graph.outputs["backupIdentity"].startswith("AGE-SECRET-KEY-1")
+    assert graph.outputs["backupRecipients"][0].startswith("age1")
+    assert open_outputs.keys() == {
+        *("nodes", "sentinels", "subnet", "ca", "backupRecipients", "backupSigner", "plan")
+    }
+
+
+def test_recipients_of_the_operator_replace_the_stacks_identity() -> None:
+    recipient = "age1" + "q" * 58
+    graph = record({"backupRecipients": json.dumps([recipient])})
+    assert "backupIdentity" not in graph.outputs
+    assert graph.outputs["backupRecipients"] == [recipient]
+    assert not graph.of_type("RandomBytes")
+    assert graph.outputs["env"]["REDIS_BACKUP_RECIPIENT"] == recipient
+
+
+def test_the_environment_names_what_a_client_on_the_host_needs(graph: Graph) -> None:
+    env = graph.outputs["env"]
+    assert env["REDIS_SENTINEL_HOST_3"] == "172.28.0.23"
+    assert env["REDIS_SENTINEL_PORT_3"] == "26381"
+    assert env["REDIS_USERNAME"] == "app"
+    assert env["REDIS_BACKUP_CONTAINER"] == "backup-worker"
+    assert env["REDIS_BACKUP_TRUSTED_SIGNERS"] == graph.outputs["backupSigner"]
+
+
+def test_two_stacks_share_nothing_on_a_host(graph: Graph) -> None:
+    settings = {"namePrefix": "two-", "portOffset": "3000", "subnet": "172.29.0.0/24"}
+    other = record(settings)
+    for kind in ("Container", "Volume", "Network", "RemoteImage"):
+        ours = {r.inputs["name"] for r in graph.of_type(kind).values()}
+        theirs = {r.inputs["name"] for r in other.of_type(kind).values()}
+        assert not ours & theirs
+    ports = [n["hostPort"] for g in (graph, other) for n in g.outputs["nodes"]]
+    assert len(ports) == len(set(ports))
+
+
+def test_every_certificate_names_its_node(graph: Graph) -> None:
+    request = graph.of_type("CertRequest")["redis-2-request"].inputs
+    assert request["ipAddresses"] == ["172.28.0.12", "127.0.0.1"]
+    assert request["dnsNames"] == ["redis-2", "localhost"]
+    assert len(graph.of_type("LocallySignedCert")) == 7
+
+
+def test_aws_is_refused_in_one_sentence_before_any_resource() -> None:
+    with pytest.raises(TargetUnavailable, match="does not provision AWS yet; use the docker"):
+        record({"target": "aws"})
