@@ -1,0 +1,1 @@
+"""docker:index/container:Container: its schema, request, state, files, health and operations."""
