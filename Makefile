@@ -1,0 +1,45 @@
+# The front door. `make up` needs nothing but a Debian-like machine with root or sudo.
+SHELL := /bin/sh
+PYTHON ?= python3
+TOOLCHAIN := $(PYTHON) -m toolchain
+BIN := .venv/bin
+SHELL_FILES := .ci/run $(shell find . -name '*.sh' -not -path './.*')
+
+.DEFAULT_GOAL := help
+.PHONY: help up down env toolchain test lint bench bootstrap
+
+help: ## say what there is
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+bootstrap:
+	@sh toolchain/bootstrap.sh $(PYTHON)
+
+up: bootstrap ## the cluster: Docker, Pulumi, stack dev, first snapshot; SET="name=value ..." for this checkout
+	@$(TOOLCHAIN) up $(SET)
+
+down: bootstrap ## take the cluster away; backups stay
+	@$(TOOLCHAIN) down
+
+env: ## say what to source for a shell
+	@$(TOOLCHAIN) env
+
+toolchain: bootstrap ## only what `up` needs: Docker, Pulumi, Python packages, base image
+	@$(TOOLCHAIN) ensure
+
+lint: bootstrap ## ruff, mypy, import-linter, shellcheck
+	@$(TOOLCHAIN) python
+	@$(TOOLCHAIN) linters
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	shellcheck $(SHELL_FILES)
+
+test: bootstrap ## everything that can be tested on one machine; ARGS="-k name" for some of it
+	@$(TOOLCHAIN) ensure
+	@$(TOOLCHAIN) test-tools
+	@$(TOOLCHAIN) run $(BIN)/python -m pytest $(ARGS)
+
+bench: bootstrap ## the numbers in the README
+	@$(TOOLCHAIN) test-tools
+	@$(TOOLCHAIN) run $(BIN)/python -m benchmarks $(ARGS)

@@ -1,0 +1,56 @@
+"""What `make up` says at its end."""
+
+import re
+
+from toolchain.first_snapshot import pick
+from toolchain.summary import render, rows
+
+NODES = rows(
+    [
+        {
+            "name": "redis-1",
+            "role": "data",
+            "address": "172.29.0.11",
+            "port": 6479,
+            "hostPort": 6479,
+            "container": "two-redis-1",
+        },
+        {
+            "name": "sentinel-1",
+            "role": "sentinel",
+            "address": "172.29.0.21",
+            "port": 26479,
+            "hostPort": 26479,
+            "container": "two-sentinel-1",
+        },
+    ]
+)
+
+
+def test_every_node_has_a_line_with_name_role_address_and_port() -> None:
+    text = render(NODES, snapshot="20260101T000000Z-00")
+    assert re.search(r"^  two-redis-1 +data +172\.29\.0\.11 +6479$", text, re.MULTILINE)
+    assert re.search(r"^  two-sentinel-1 +sentinel +172\.29\.0\.21 +26479$", text, re.MULTILINE)
+
+
+def test_the_line_to_connect_names_this_stack_s_container_and_no_password() -> None:
+    line = (
+        "docker exec -it -e REDISCLI_AUTH two-redis-1 redis-cli --tls "
+        "--cacert /etc/redis-ha/tls/ca.crt -p 6479 --user app"
+    )
+    assert line in render(NODES, snapshot=None)
+
+
+def test_a_missing_first_snapshot_is_not_passed_over() -> None:
+    assert "no verified snapshot yet" in render(NODES, snapshot=None)
+    assert "snapshot S is verified" in render(NODES, snapshot="S")
+
+
+def test_the_newest_verified_snapshot_is_picked() -> None:
+    snapshots = [
+        {"id": "20260101", "state": "verified"},
+        {"id": "20260102", "state": "proven"},
+        {"id": "20260103", "state": "unverified"},
+    ]
+    assert pick(snapshots) == "20260102"
+    assert pick([]) is None

@@ -1,0 +1,80 @@
+"""What `make up` says at its end: what there is now and what to do with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+@dataclass(frozen=True)
+class Row:
+    """A node as a reader wants to see it; `container` is its name in Docker."""
+
+    name: str
+    role: str
+    address: str
+    port: int
+    container: str
+
+
+def rows(nodes: Sequence[Mapping[str, Any]]) -> list[Row]:
+    """Read the stack's outputs `nodes` and `sentinels`."""
+    return [
+        Row(
+            name=node["name"],
+            role=node["role"],
+            address=node["address"],
+            port=int(node["port"]),
+            container=node["container"],
+        )
+        for node in nodes
+    ]
+
+
+def table(nodes: Sequence[Row]) -> str:
+    """Lay the nodes out in columns."""
+    head = ("NAME", "ROLE", "ADDRESS", "PORT")
+    lines = [head, *((n.container, n.role, n.address, str(n.port)) for n in nodes)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    return "\n".join(
+        "  " + "  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
+
+
+def connect(node: Row) -> str:
+    """Give the redis-cli line that works when pasted after sourcing the env file."""
+    return (
+        f"docker exec -it -e REDISCLI_AUTH {node.container} redis-cli --tls "
+        f"--cacert /etc/redis-ha/tls/ca.crt -p {node.port} --user app"
+    )
+
+
+def connect_from_host(node: Row) -> str:
+    """Give the same for a redis-cli on the host, through the published port."""
+    return f'redis-cli --tls --cacert "$REDIS_TLS_CA" -h 127.0.0.1 -p {node.port} --user app'
+
+
+def render(nodes: Sequence[Row], *, snapshot: str | None) -> str:
+    """Write the whole summary."""
+    data = [node for node in nodes if node.role == "data"]
+    lines = ["", "The cluster is up.", "", table(nodes), ""]
+    lines += ["Settings, passwords and PATH for this shell:", "  source .redis-ha/env", ""]
+    if data:
+        lines += ["Connect:", f"  {connect(data[0])}"]
+        lines += [f"  {connect_from_host(data[0])}", ""]
+    state = f"snapshot {snapshot} is verified" if snapshot else "no verified snapshot yet"
+    lines += [
+        f"Backup ({state}):",
+        "  backup-worker snapshot",
+        "  backup-worker list",
+        "  backup-worker restore latest",
+        "",
+        "The key to all backups is .redis-ha/identity.txt: keep a copy elsewhere.",
+        "Tear down: make down",
+        "",
+    ]
+    return "\n".join(lines)
