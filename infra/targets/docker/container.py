@@ -97,7 +97,11 @@ def make_container(spec: ContainerSpec, parent: pulumi.Resource) -> docker.Conta
             stop_timeout=limits.stop_grace_seconds,
         ),
         opts=pulumi.ResourceOptions(
-            parent=parent, depends_on=list(spec.after), delete_before_replace=True
+            parent=parent,
+            depends_on=list(spec.after),
+            delete_before_replace=True,
+            # The provider only notes a change of these; the running container would keep the old.
+            replace_on_changes=["healthcheck", "tmpfs"],
         ),
     )
 

@@ -1,12 +1,13 @@
 """What goes into the node image: a hash of it, so that a change rebuilds and nothing else does."""
 
 from collections.abc import Mapping
+from fnmatch import fnmatch
 from hashlib import sha256
 from pathlib import Path
 
 # What the build context's .dockerignore lets through, and what says how it is built.
 SOURCES = ("age", "backup_worker", "node", "redis_ha")
-KEPT = ("*.py", "*.sh", "Dockerfile")
+LEFT_OUT = ("__pycache__", "*.pyc")
 HASH_DIGITS = 12
 
 
@@ -29,5 +30,9 @@ def context_files(root: Path) -> list[Path]:
     """List the files that the image is built from, sorted by their path below `root`."""
     found = [root / ".dockerignore"]
     for source in SOURCES:
-        found += [path for pattern in KEPT for path in (root / source).rglob(pattern)]
+        found += [path for path in (root / source).rglob("*") if path.is_file() and _kept(path)]
     return sorted(found, key=lambda path: path.relative_to(root).as_posix())
+
+
+def _kept(path: Path) -> bool:
+    return not any(fnmatch(part, left) for part in path.parts for left in LEFT_OUT)

@@ -12,8 +12,6 @@ from pathlib import Path
 
 import pytest
 
-PULUMI = shutil.which("pulumi")
-pytestmark = pytest.mark.skipif(PULUMI is None, reason="no pulumi on PATH: `make test` brings it")
 
 PROJECT = f"""name: trivial
 runtime:
@@ -35,6 +33,7 @@ class Project:
         (self.folder / "__main__.py").write_text(text)
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
+        assert shutil.which("pulumi"), "no pulumi on PATH: run it by `make test`"
         return subprocess.Popen(
             ["pulumi", *arguments],
             cwd=self.folder,
