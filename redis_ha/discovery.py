@@ -3,6 +3,7 @@
 Asking is thin and bounded; what the answers mean is decided by pure functions on them.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ from redis_ha.connection import Address, Credentials, connect
 from redis_ha.errors import NoMaster, Unreachable
 
 T = TypeVar("T")
+_DATABASE = re.compile(r"db\d+")
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,15 @@ class SentinelView:
     master: Address | None = None
     replicas: int = 0
     flags: frozenset[str] = frozenset()
+    # Seconds of silence after which it takes the master for down.
+    down_after: float = 5.0
+    # Seconds that a failover led by this sentinel may last before it gives it up.
+    failover_timeout: float = 180.0
     problem: str = ""
+
+    @property
+    def failing_over(self) -> bool:
+        return "failover_in_progress" in self.flags
 
 
 @dataclass(frozen=True)
@@ -74,6 +84,7 @@ class NodeView:
     connected_replicas: int = 0
     syncing: bool = False
     loading: bool = False
+    keys: int = 0
     run_id: str = ""
     problem: str = ""
 
@@ -98,7 +109,7 @@ def majority_master(views: Sequence[SentinelView]) -> Address | None:
 
 
 def parse_replication(address: Address, info: Mapping[str, Any]) -> NodeView:
-    """Read a node's INFO (sections server, persistence, replication), as redis-py parses it."""
+    """Read a node's INFO (server, persistence, replication, keyspace), as redis-py parses it."""
     role: Literal["master", "slave"] = "master" if info["role"] == "master" else "slave"
     common: dict[str, Any] = {
         "address": address,
@@ -108,6 +119,7 @@ def parse_replication(address: Address, info: Mapping[str, Any]) -> NodeView:
         "second_offset": int(info["second_repl_offset"]),
         "connected_replicas": int(info["connected_slaves"]),
         "loading": bool(int(info.get("loading", 0))),
+        "keys": sum(int(db["keys"]) for name, db in info.items() if _DATABASE.fullmatch(name)),
         "run_id": str(info.get("run_id", "")),
     }
     if role == "master":
@@ -136,6 +148,8 @@ def ask_sentinel(access: Access, sentinel: Address) -> SentinelView:
         master=Address(fields["ip"], int(fields["port"])),
         replicas=int(fields["num-slaves"]),
         flags=frozenset(flags if isinstance(flags, set | frozenset) else str(flags).split(",")),
+        down_after=int(fields["down-after-milliseconds"]) / 1000,
+        failover_timeout=int(fields["failover-timeout"]) / 1000,
     )
 
 
@@ -151,12 +165,12 @@ def ask_node(access: Access, address: Address) -> NodeView:
 
 def ask_sentinels(access: Access) -> list[SentinelView]:
     """Ask all sentinels at once; within about `access.timeout` even when some don't answer."""
-    return _all_at_once(lambda sentinel: ask_sentinel(access, sentinel), access.sentinels)
+    return at_once(lambda sentinel: ask_sentinel(access, sentinel), access.sentinels)
 
 
 def ask_nodes(access: Access, addresses: Sequence[Address]) -> list[NodeView]:
     """Ask data nodes at once, in the order given."""
-    return _all_at_once(lambda address: ask_node(access, address), addresses)
+    return at_once(lambda address: ask_node(access, address), addresses)
 
 
 def replica_addresses(access: Access) -> list[Address]:
@@ -206,7 +220,8 @@ def _no_majority(views: Sequence[SentinelView]) -> str:
     return "no majority of the sentinels names one master: " + ", ".join(answers)
 
 
-def _all_at_once(ask: Callable[[Address], T], addresses: Sequence[Address]) -> list[T]:
+def at_once(ask: Callable[[Address], T], addresses: Sequence[Address]) -> list[T]:
+    """Ask several addresses in parallel; return the answers in their order."""
     with ThreadPoolExecutor(max_workers=max(1, len(addresses))) as pool:
         return list(pool.map(ask, addresses))
 

@@ -3,7 +3,8 @@
 RedisHaError
 ├── Unreachable          no node, or too few sentinels, answered
 ├── NoMaster             they answered, but name no master that says it is one
-└── SwitchoverRefused    a zero-loss switchover isn't possible now
+├── SwitchoverRefused    a zero-loss switchover isn't possible now; the master serves as before
+└── SwitchoverUncertain  a promotion may still come, or came wrongly; the old master stays paused
 """
 
 
@@ -31,3 +32,7 @@ class NoMaster(RedisHaError):
 
 class SwitchoverRefused(RedisHaError):
     """A switchover that loses nothing isn't possible now."""
+
+
+class SwitchoverUncertain(RedisHaError):
+    """A failover was requested and its end is not known; writes on the old master stay paused."""

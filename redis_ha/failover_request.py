@@ -1,0 +1,67 @@
+"""SENTINEL FAILOVER, sent to exactly one sentinel, and whether it may still lead to a promotion.
+
+Two sentinels that were asked at once run two failovers. Everybody here asks them in the same
+order and the next only when the one before can no longer deliver: a second request then meets
+the first at the same sentinel, which refuses it.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import redis
+
+from redis_ha.connection import Address
+from redis_ha.discovery import Access, SentinelView
+
+# A sentinel promotes within two seconds of accepting; one that vanished gets this long.
+VANISHED_SECONDS = 3.0
+Answer = Literal["accepted", "refused", "vanished"]
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request for a failover: the sentinel, what became of it, and how long ago (s) it was."""
+
+    sentinel: Address
+    answer: Answer
+    age: float = 0.0
+    text: str = ""
+
+    @property
+    def no_good_replica(self) -> bool:
+        """True when the sentinel itself finds no replica fit to be promoted."""
+        return "NOGOODSLAVE" in self.text
+
+
+def request_state(request: Request, now: SentinelView) -> Literal["open", "over"]:
+    """Say whether a promotion may still follow from a request, given the sentinel's state now.
+
+    A sentinel starts its failover with the reply, so the flag shows from then on; without it the
+    failover was given up. A sentinel that doesn't answer may still be at it for a while.
+    """
+    if request.answer == "refused":
+        return "over"
+    if now.problem or request.answer == "vanished":
+        return "open" if request.age < VANISHED_SECONDS else "over"
+    return "open" if now.failing_over or request.age < 1.0 else "over"
+
+
+def ask_for_failover(access: Access, sentinel: Address) -> tuple[Answer, str]:
+    """Send SENTINEL FAILOVER to one sentinel; a lost connection may have delivered it."""
+    try:
+        with access.connect(sentinel) as client:
+            client.ping()
+            return _send_failover(client, access.master_name)
+    except (redis.RedisError, OSError) as error:
+        return "refused", f"unreachable: {error}"
+
+
+def _send_failover(client: Any, master_name: str) -> tuple[Answer, str]:
+    try:
+        client.execute_command("SENTINEL", "FAILOVER", master_name)
+    except redis.ResponseError as error:
+        # INPROG: someone else's request to the same sentinel, which serves ours as well.
+        return ("accepted" if "INPROG" in str(error) else "refused"), str(error)
+    except (redis.RedisError, OSError) as error:
+        return "vanished", str(error)
+    return "accepted", ""

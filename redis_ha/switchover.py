@@ -1,0 +1,277 @@
+"""Zero-loss switchover: hand the mastership to a replica that holds every acknowledged write.
+
+Stock `SENTINEL FAILOVER` loses what the old master accepts until Sentinel demotes it, about ten
+seconds. Here writes are paused first, the replicas catch up, and only then a sentinel is asked.
+
+What may be done is decided by pure functions on what the nodes and sentinels say; `switch_over`
+asks them and acts. It needs a user with ping, info, role, client pause and client unpause on the
+data nodes, and the reading commands and sentinel failover on the sentinels.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import Any, NoReturn
+
+import redis
+
+from redis_ha.connection import DEFAULT_TIMEOUT, Address
+from redis_ha.discovery import (
+    Access,
+    NodeView,
+    SentinelView,
+    ask_node,
+    ask_nodes,
+    ask_sentinel,
+    ask_sentinels,
+    at_once,
+    majority_master,
+)
+from redis_ha.errors import SwitchoverRefused, SwitchoverUncertain
+from redis_ha.failover_request import Request, ask_for_failover, request_state
+from redis_ha.switchover_rules import (
+    Listed,
+    Scene,
+    behind,
+    electable,
+    is_lasting,
+    obstacle,
+    promoted,
+    still_possible,
+)
+
+# How much longer than the promotion may take the pause lasts when nobody ends it (this process
+# was killed): Sentinel demotes a master that it finds beside its successor in about ten seconds.
+PAUSE_MARGIN_SECONDS = 30.0
+# A pause lasts this much longer than the waiting in it, so that it never ends by itself before.
+_CLEANUP_SECONDS = 2 * DEFAULT_TIMEOUT
+_POLL_SECONDS = 0.02
+
+
+class OldMaster(Enum):
+    """What becomes of the old master once another node is promoted."""
+
+    LEAVE_PAUSED = "the caller stops it while its writes are paused"
+    # Waiting for Sentinel is no third way: its PUBLISH to a paused master blocks, so it takes
+    # that for down and doesn't demote it before the pause ends.
+    DEMOTE = "make it a replica at once; needs the right to REPLICAOF and CONFIG REWRITE"
+
+
+@dataclass(frozen=True)
+class Switchover:
+    """What was done: both nodes, their offsets at the promotion (bytes), seconds for each step."""
+
+    old: Address
+    new: Address
+    old_offset: int
+    new_offset: int
+    prepare_seconds: float
+    catch_up_seconds: float
+    promotion_seconds: float
+    demotion_seconds: float
+
+    @property
+    def write_gap_seconds(self) -> float:
+        """Return for how long no node accepted writes."""
+        return self.catch_up_seconds + self.promotion_seconds
+
+
+def switch_over(
+    access: Access,
+    *,
+    deadline_seconds: float = 10.0,
+    old_master: OldMaster,
+    expected: Address | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Switchover:
+    """Promote a replica without losing an acknowledged write; return what was done.
+
+    `deadline_seconds` bounds everything up to the promotion. `expected` refuses when the sentinels
+    name another node: one that stops must not take the mastership from its successor.
+    Raises SwitchoverRefused when nothing changed, SwitchoverUncertain when a promotion may still
+    come: the old master's writes then stay paused until the sentinels must have given it up.
+    """
+    return _Runner(access, clock() + deadline_seconds, expected, clock, sleep).run(old_master)
+
+
+@dataclass
+class _Runner:
+    access: Access
+    deadline: float
+    expected: Address | None
+    clock: Callable[[], float]
+    sleep: Callable[[float], None]
+    requests: list[tuple[Request, float]] = field(default_factory=list)
+
+    def run(self, old_master: OldMaster) -> Switchover:
+        began = self.clock()
+        scene = self._prepare()
+        old = scene.master.address
+        with self.access.connect(old) as master:
+            paused = self.clock()
+            try:
+                offset, candidates = self._pause_and_catch_up(master, scene)
+            except BaseException:
+                self._unpause(master)
+                raise
+            caught_up = self.clock()
+            new = self._promote(master, old, candidates)
+            done = self.clock()
+            self._settle(master, old, new.address, old_master)
+        return Switchover(
+            old,
+            new.address,
+            old_offset=offset,
+            new_offset=new.offset,
+            prepare_seconds=paused - began,
+            catch_up_seconds=caught_up - paused,
+            promotion_seconds=done - caught_up,
+            demotion_seconds=self.clock() - done,
+        )
+
+    def _prepare(self) -> Scene:
+        """Wait, at most half of the time, until nothing stands in the way."""
+        patience = self.clock() + (self.deadline - self.clock()) / 2
+        while text := obstacle(scene := self._look()):
+            if self.clock() >= patience or is_lasting(scene):
+                raise self._refused(text)
+            self.sleep(10 * _POLL_SECONDS)
+        return scene
+
+    def _look(self) -> Scene:
+        sentinels = tuple(ask_sentinels(self.access))
+        named = majority_master(sentinels) or Address("", 0)
+        master = ask_node(self.access, named) if named.port else NodeView(named)
+        candidates = ask_nodes(self.access, electable(self._listed()))
+        return Scene(sentinels, master, tuple(candidates), self.expected)
+
+    def _listed(self) -> tuple[Listed, ...]:
+        """Return what all answering sentinels list: any of them could do the choosing."""
+        lists = at_once(lambda s: _list_replicas(self.access, s), self.access.sentinels)
+        return tuple(replica for listed in lists for replica in listed)
+
+    def _pause_and_catch_up(self, master: Any, scene: Scene) -> tuple[int, list[Address]]:
+        """Pause writes; return the offset (bytes) that every electable replica then reached."""
+        until = min(self.deadline, self.clock() + scene.patience)
+        self._pause(master, until - self.clock() + _CLEANUP_SECONDS)
+        frozen = ask_node(self.access, scene.master.address)
+        if frozen.role != "master":
+            raise self._refused(f"{frozen.address} says it is {frozen.role or frozen.problem}")
+        while True:
+            # Asked anew each time: a replica that comes back now could be chosen too.
+            candidates = electable(self._listed())
+            views = ask_nodes(self.access, candidates)
+            late = behind(views, master=frozen.address, offset=frozen.offset)
+            if candidates and not late:
+                return frozen.offset, candidates
+            if self.clock() >= until:
+                raise self._refused("; ".join(late) or "no replica is left to promote")
+            self.sleep(_POLL_SECONDS)
+
+    def _promote(self, master: Any, old: Address, candidates: Sequence[Address]) -> NodeView:
+        """Ask one sentinel after the other, each only when none before can still deliver."""
+        try:
+            for sentinel in self.access.sentinels:
+                self._pause(master, self.deadline - self.clock() + PAUSE_MARGIN_SECONDS)
+                self._ask(sentinel)
+                if (new := self._await_promotion(sentinel, candidates)) is not None:
+                    return new
+                if self.clock() >= self.deadline:
+                    break
+        except redis.RedisError as error:
+            return self._give_up(master, old, candidates, f"{old} stopped answering: {error}")
+        return self._give_up(master, old, candidates, "no replica was promoted")
+
+    def _ask(self, sentinel: Address) -> None:
+        answer, text = ask_for_failover(self.access, sentinel)
+        self.requests.append((Request(sentinel, answer, text=text), self.clock()))
+
+    def _await_promotion(self, sentinel: Address, candidates: Sequence[Address]) -> NodeView | None:
+        while True:
+            # The sentinel first: a promotion that it completes in between is then still seen.
+            state = request_state(self._asked()[-1], ask_sentinel(self.access, sentinel))
+            if (new := promoted(ask_nodes(self.access, candidates))) is not None:
+                return new
+            if state == "over" or self.clock() >= self.deadline:
+                return None
+            self.sleep(_POLL_SECONDS)
+
+    def _asked(self) -> list[Request]:
+        now = self.clock()
+        return [replace(r, age=now - at) for r, at in self.requests]
+
+    def _give_up(
+        self, master: Any, old: Address, candidates: Sequence[Address], cause: str
+    ) -> NodeView:
+        """Roll back where that is safe; a promotion seen at the last look is a success."""
+        views, sentinels = ask_nodes(self.access, candidates), ask_sentinels(self.access)
+        if (new := promoted(views)) is not None:
+            return new
+        named = majority_master(sentinels)
+        text = still_possible(self._asked(), sentinels, views)
+        if named not in (None, old):
+            text = f"the sentinels name {named}, which had not been seen to hold everything"
+        if text:
+            self._hold(master, sentinels, text)
+        self._unpause(master)
+        answers = [f"{r.sentinel} {r.answer} {r.text}".rstrip() for r in self._asked()]
+        raise self._refused(f"{cause} ({', '.join(answers)})")
+
+    def _hold(self, master: Any, sentinels: Sequence[SentinelView], cause: str) -> NoReturn:
+        seconds = max(view.failover_timeout for view in sentinels) + PAUSE_MARGIN_SECONDS
+        with suppress(redis.RedisError):
+            self._pause(master, seconds)
+        raise SwitchoverUncertain(
+            operation="switch over",
+            subject=self.access.master_name,
+            cause=cause,
+            hint=f"writes on the old master stay paused for up to {seconds:.0f} s; see who is"
+            " master, then CLIENT UNPAUSE the old one only if it still is",
+        )
+
+    def _settle(self, master: Any, old: Address, new: Address, old_master: OldMaster) -> None:
+        """Let the old master's clients go once it is a replica and will refuse their writes."""
+        if old_master is OldMaster.LEAVE_PAUSED:
+            return
+        try:
+            master.execute_command("REPLICAOF", new.host, new.port)
+            master.execute_command("CONFIG", "REWRITE")
+        except redis.RedisError as error:
+            cause = f"{new} is master, but {old} could not be made its replica: {error}"
+            self._hold(master, [SentinelView(old)], cause)
+        self._unpause(master)
+
+    def _pause(self, master: Any, seconds: float) -> None:
+        master.execute_command("CLIENT", "PAUSE", max(1, int(seconds * 1000)), "WRITE")
+
+    def _unpause(self, master: Any) -> None:
+        # The pause ends by itself; a master that can't be reached needs no more than that.
+        with suppress(redis.RedisError, OSError):
+            master.execute_command("CLIENT", "UNPAUSE")
+
+    def _refused(self, cause: str) -> SwitchoverRefused:
+        return SwitchoverRefused(
+            operation="switch over",
+            subject=self.access.master_name,
+            cause=cause,
+            hint="nothing was changed; see `redis-ha status`, then try again",
+        )
+
+
+def _list_replicas(access: Access, sentinel: Address) -> list[Listed]:
+    try:
+        with access.connect(sentinel) as client:
+            rows: Sequence[Mapping[str, Any]] = client.sentinel_slaves(access.master_name)
+    except (redis.RedisError, OSError):
+        return []
+    return [
+        Listed(
+            Address(str(row["ip"]), int(row["port"])),
+            frozenset(str(row["flags"]).split(",")),
+            int(row["slave-priority"]),
+        )
+        for row in rows
+    ]

@@ -1,0 +1,115 @@
+"""What a zero-loss switchover may do, decided on what nodes and sentinels say: no I/O."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from redis_ha.connection import Address
+from redis_ha.discovery import NodeView, SentinelView, majority_master
+from redis_ha.failover_request import Request
+
+_DOWN = frozenset({"s_down", "o_down", "disconnected"})
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A replica as one sentinel lists it; `priority` 0 means never to be promoted."""
+
+    address: Address
+    flags: frozenset[str]
+    priority: int = 100
+
+    @property
+    def electable(self) -> bool:
+        return self.priority > 0 and not (self.flags & _DOWN)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What is known before anything is done: sentinels, master, replicas they could promote."""
+
+    sentinels: tuple[SentinelView, ...]
+    master: NodeView
+    candidates: tuple[NodeView, ...]
+    # The node that shall give up the mastership; None for whichever the sentinels name.
+    expected: Address | None = None
+
+    @property
+    def patience(self) -> float:
+        """Return for how long (s) the replicas may catch up.
+
+        Sentinel's PUBLISH blocks behind the pause, so that the master seems down after down-after:
+        then Sentinel may promote a replica that has not caught up.
+        """
+        return min((view.down_after for view in self.sentinels if view.master), default=0.0) / 2
+
+
+def electable(listed: Sequence[Listed]) -> list[Address]:
+    """Return every replica that some sentinel could promote: all of them have to catch up."""
+    return sorted({replica.address for replica in listed if replica.electable})
+
+
+def obstacle(scene: Scene) -> str:
+    """Say why a switchover can't begin now; empty when it can."""
+    named = majority_master(scene.sentinels)
+    if named is None:
+        return "no majority of the sentinels answers and names one master"
+    if scene.expected not in (None, named):
+        return f"the sentinels name {named} as master, not {scene.expected}"
+    if any(view.failing_over for view in scene.sentinels):
+        return "a failover is in progress"
+    if scene.master.role != "master":
+        return f"{named} says it is {scene.master.role or scene.master.problem}"
+    if not scene.candidates:
+        return "no sentinel lists a replica that it could promote"
+    return next((text for view in scene.candidates if (text := _unfit(view, named))), "")
+
+
+def is_lasting(scene: Scene) -> bool:
+    """Say whether an obstacle is one that waiting a few seconds won't remove."""
+    named = majority_master(scene.sentinels)
+    return named is not None and (not scene.candidates or scene.expected not in (None, named))
+
+
+def behind(candidates: Sequence[NodeView], *, master: Address, offset: int) -> list[str]:
+    """Say of each candidate that doesn't hold the master's data up to `offset` (bytes) why."""
+    complaints = [(view, _unfit(view, master)) for view in candidates]
+    return [
+        text or f"{view.address} is {offset - view.offset} bytes behind"
+        for view, text in complaints
+        if text or view.offset < offset
+    ]
+
+
+def promoted(candidates: Sequence[NodeView]) -> NodeView | None:
+    """Return the candidate that has become master, if any."""
+    return next((view for view in candidates if view.role == "master"), None)
+
+
+def still_possible(
+    requests: Sequence[Request], sentinels: Sequence[SentinelView], candidates: Sequence[NodeView]
+) -> str:
+    """Say why a promotion may still come or have come unseen; empty when none can.
+
+    Only then may writes on the old master be let go.
+    """
+    asked = {request.sentinel for request in requests if request.answer != "refused"}
+    for view in sentinels:
+        if view.failing_over:
+            return f"{view.sentinel} is still failing over"
+        if view.sentinel in asked and view.problem:
+            return f"{view.sentinel} was asked and doesn't answer: {view.problem}"
+    if asked:
+        silent = next((view for view in candidates if view.role is None), None)
+        if silent is not None:
+            return f"{silent.address} may have been promoted and doesn't answer: {silent.problem}"
+    return ""
+
+
+def _unfit(view: NodeView, master: Address) -> str:
+    if view.role is None:
+        return f"{view.address} may be promoted and doesn't answer: {view.problem}"
+    if view.role == "master":
+        return f"{view.address} says it is a master"
+    if view.master != master or not view.link_up or view.syncing or view.loading:
+        return f"{view.address} may be promoted and doesn't follow {master}"
+    return ""

@@ -1,0 +1,120 @@
+"""One node of a test cluster as a process: started, stopped, killed, frozen, erased."""
+
+import os
+import shutil
+import signal
+import subprocess
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import redis
+
+from redis_ha.connection import Address, Credentials
+from redis_ha.discovery import Access
+from tests.processes import cluster_files as files
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@dataclass
+class Process:
+    """One node of the cluster; its files live in `directory`, its output in `directory/log`."""
+
+    name: str
+    address: Address
+    directory: Path
+    command: tuple[str, ...]
+    access: Access
+    process: subprocess.Popen[bytes] | None = None
+    guarded: bool = False
+
+    @property
+    def data(self) -> Path:
+        return self.directory / "data"
+
+    @property
+    def log(self) -> str:
+        return (self.directory / "log").read_text(errors="replace")
+
+    @property
+    def running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def client(self, user: str = "operator", **options: Any) -> redis.Redis:
+        """Open a connection to this node as one of the ACL users."""
+        credentials = Credentials(user, files.PASSWORDS[user])
+        return self.access.connect(self.address, credentials=credentials, **options)
+
+    def start(self) -> Self:
+        """Start the process; return without waiting for it."""
+        assert not self.running, f"{self.name} runs already"
+        environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+        with (self.directory / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                self.command, stdout=log, stderr=subprocess.STDOUT, env=environment
+            )
+        return self
+
+    def stop(self, timeout: float = 30.0) -> Self:
+        """Ask it to end in order (SIGTERM) and wait."""
+        return self.signal(signal.SIGTERM).wait(timeout)
+
+    def kill(self) -> Self:
+        """kill -9 the server; under a supervisor that one then ends by itself."""
+        if self.guarded and self.server_pid is not None:
+            os.kill(self.server_pid, signal.SIGKILL)
+            return self.wait(10)
+        return self.signal(signal.SIGKILL).wait(10)
+
+    def erase_disk(self) -> Self:
+        """Empty the data directory of a node that doesn't run."""
+        assert not self.running, f"{self.name} runs"
+        for entry in self.data.iterdir():
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+        return self
+
+    def pause(self) -> Self:
+        """Freeze the server (SIGSTOP), as a hang."""
+        os.kill(self.server_pid or self._pid, signal.SIGSTOP)
+        return self
+
+    def resume(self) -> Self:
+        os.kill(self.server_pid or self._pid, signal.SIGCONT)
+        return self
+
+    def signal(self, number: int) -> Self:
+        assert self.process is not None, f"{self.name} was never started"
+        self.process.send_signal(number)
+        return self
+
+    def wait(self, timeout: float) -> Self:
+        assert self.process is not None, f"{self.name} was never started"
+        self.process.wait(timeout)
+        return self
+
+    @property
+    def server_pid(self) -> int | None:
+        """Return the pid of the server itself; None while a supervisor has started none."""
+        if not self.guarded:
+            return self._pid
+        children = Path(f"/proc/{self._pid}/task/{self._pid}/children")
+        with suppress(OSError, IndexError):
+            return int(children.read_text().split()[0])
+        return None
+
+    @property
+    def _pid(self) -> int:
+        assert self.process is not None, f"{self.name} was never started"
+        return self.process.pid
+
+    def end(self) -> None:
+        """Kill whatever of it still runs."""
+        if not self.running:
+            return
+        server = self.server_pid
+        for pid in {self._pid, server} - {None}:
+            with suppress(ProcessLookupError):
+                os.kill(int(pid or 0), signal.SIGKILL)
+        self.wait(10)
