@@ -1,0 +1,158 @@
+"""A data node: guard, server, watch, handover; the program that a container or a unit runs."""
+
+import signal
+import time
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import redis
+
+from node.boot import BootGuard
+from node.disk import Marker, write_marker
+from node.errors import Stopped
+from node.files import write_atomically
+from node.guard import Action, Decision
+from node.health import Health, judge, write_health
+from node.log import Log
+from node.process import Events, Server
+from node.settings import NodeSettings
+from redis_ha.discovery import NodeView, parse_replication
+from redis_ha.errors import RedisHaError
+from redis_ha.switchover import OldMaster, switch_over
+
+_PERIOD_SECONDS = 1.0
+# Until the first good news, which a rolling change waits for, look more often.
+_FIRST_PERIOD_SECONDS = 0.2
+# A server that was stopped waits for its replicas; asked twice, it gets only so long.
+_HURRIED_SECONDS = 2.0
+
+
+def run_data_node(settings: NodeSettings) -> int:
+    """Run one data node until it is stopped (0) or its server dies (1)."""
+    log, events = Log(settings.name), Events()
+    try:
+        decision = BootGuard(settings, log, wait=events.wait).clear()
+    except Stopped:
+        log.info("stopped before the start")
+        return 0
+    log.info("starting", role=decision.action.value, reason=decision.reason)
+    return _DataNode(settings, log, events, decision).run()
+
+
+class _DataNode:
+    def __init__(
+        self, settings: NodeSettings, log: Log, events: Events, decision: Decision
+    ) -> None:
+        self._settings = settings
+        self._log = log
+        self._events = events
+        self._marker = Marker(started=datetime.now(UTC).isoformat(timespec="seconds"))
+        self._client = settings.access.connect(settings.address)
+        write_marker(settings.data_dir, self._marker)
+        self._server = Server([settings.server, self._write_config(decision)])
+        events.server = self._server
+
+    def run(self) -> int:
+        period = _FIRST_PERIOD_SECONDS
+        while not self._events.stop_asked(period):
+            if self._server.exit_code is not None:
+                return self._died()
+            if self._watch().healthy:
+                period = _PERIOD_SECONDS
+        self._stop()
+        return 0
+
+    def _write_config(self, decision: Decision) -> str:
+        """Write the server's configuration anew, with the role that the guard decided."""
+        text = (self._settings.config_dir / "redis.conf").read_text()
+        if decision.action is Action.START_AS_REPLICA and decision.master is not None:
+            text += f"\nreplicaof {decision.master.host} {decision.master.port}\n"
+        path = self._settings.data_dir / "redis.conf"
+        write_atomically(path, text)
+        return str(path)
+
+    def _watch(self) -> Health:
+        view = self._ask()
+        health = judge(view)
+        write_health(self._settings.health_file, health)
+        if view.role is not None and not view.loading:
+            self._note(view)
+        return health
+
+    def _ask(self) -> NodeView:
+        address = self._settings.address
+        try:
+            return parse_replication(address, self._client.info())
+        except (redis.RedisError, OSError) as error:
+            self._client.close()
+            return NodeView(address, problem=str(error) or type(error).__name__)
+
+    def _note(self, view: NodeView) -> None:
+        """Keep the marker true without a write per second: the offset is noted at the end."""
+        seen = replace(
+            self._marker, role=view.role or "", replid=view.replid, has_keys=view.keys > 0
+        )
+        if seen != self._marker:
+            self._log.info("role", role=view.role, replid=view.replid, master=view.master)
+            write_marker(self._settings.data_dir, seen)
+            self._marker = seen
+
+    def _died(self) -> int:
+        self._log.error("the server died", exit_code=self._server.exit_code)
+        write_health(self._settings.health_file, Health(False, "the server died"))
+        return 1
+
+    def _stop(self) -> None:
+        write_health(self._settings.health_file, Health(False, "stopping"))
+        hurried = self._ask().role == "master" and not self._hand_over()
+        final = self._freeze()
+        self._log.info("stopping the server", role=final.role, offset=final.offset)
+        seconds = _HURRIED_SECONDS if hurried else self._settings.stop_seconds
+        if self._end_server(seconds) and final.role is not None:
+            seen = replace(self._marker, role=final.role, replid=final.replid)
+            clean = replace(seen, clean_stop=True, offset=final.offset, has_keys=final.keys > 0)
+            write_marker(self._settings.data_dir, clean)
+        self._log.info("stopped", exit_code=self._server.exit_code)
+
+    def _hand_over(self) -> bool:
+        """Give the mastership away without loss, or say why not; False when asked to hurry."""
+        try:
+            done = switch_over(
+                self._settings.access,
+                deadline_seconds=self._settings.handover_seconds,
+                old_master=OldMaster.LEAVE_PAUSED,
+                expected=self._settings.address,
+                sleep=self._events.wait,
+            )
+        except RedisHaError as error:
+            self._log.warning("no handover", reason=str(error))
+        except Stopped as stopped:
+            self._log.warning("handover broken off", reason=str(stopped))
+            return False
+        else:
+            gap = round(done.write_gap_seconds, 3)
+            self._log.info("handed over", to=done.new, offset=done.new_offset, gap_seconds=gap)
+        return True
+
+    def _freeze(self) -> NodeView:
+        """Let no more writes in, so that the offset that is noted is the final one."""
+        with suppress(redis.RedisError, OSError):
+            pause = int((self._settings.stop_seconds + 5) * 1000)
+            self._command("CLIENT", "PAUSE", str(pause), "WRITE")
+        return self._ask()
+
+    def _command(self, *words: str) -> None:
+        self._client.execute_command(*words)  # type: ignore[no-untyped-call]
+
+    def _end_server(self, seconds: float) -> bool:
+        """Stop the server, by force when it takes too long or is asked again; True if in order."""
+        self._server.send(signal.SIGTERM)
+        deadline = time.monotonic() + seconds
+        while self._server.exit_code is None:
+            remaining = deadline - time.monotonic()
+            if self._events.stop_asked(max(0.0, remaining)) or remaining <= 0:
+                self._log.warning("killing the server")
+                self._server.send(signal.SIGKILL)
+                self._events.stop_asked(5.0)
+        return self._server.exit_code == 0

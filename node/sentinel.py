@@ -1,0 +1,62 @@
+"""A sentinel: seeded once, then its file is its memory; watched and stopped like a data node."""
+
+import signal
+
+import redis
+
+from node.errors import BadSettings
+from node.files import write_atomically
+from node.health import Health, write_health
+from node.log import Log
+from node.process import Events, Server
+from node.settings import NodeSettings
+
+_PERIOD_SECONDS = 1.0
+
+
+def run_sentinel(settings: NodeSettings) -> int:
+    """Run one sentinel until it is stopped (0) or its server dies (1)."""
+    log, events = Log(settings.name), Events()
+    config = seed_config(settings, log)
+    server = events.server = Server([settings.server, config, "--sentinel"])
+    client = settings.access.connect(settings.address)
+    while not events.stop_asked(_PERIOD_SECONDS):
+        if server.exit_code is not None:
+            log.error("the server died", exit_code=server.exit_code)
+            return 1
+        write_health(settings.health_file, _ask(client))
+    write_health(settings.health_file, Health(False, "stopping"))
+    server.send(signal.SIGTERM)
+    if events.stop_asked(settings.stop_seconds) or server.exit_code is None:
+        server.send(signal.SIGKILL)
+    log.info("stopped", exit_code=server.exit_code)
+    return 0
+
+
+def seed_config(settings: NodeSettings, log: Log) -> str:
+    """Copy the seed when there is no configuration yet; return the path of the live file.
+
+    Sentinel rewrites its file: epochs, votes and everybody it knows stand there, so it is never
+    overwritten. Raises BadSettings when it is there and names no master.
+    """
+    path = settings.data_dir / "sentinel.conf"
+    if not path.exists():
+        write_atomically(path, (settings.config_dir / "sentinel.conf").read_text())
+        log.info("seeded", file=path)
+    if f"sentinel monitor {settings.master_name} " not in path.read_text():
+        raise BadSettings(
+            operation="start from",
+            subject=str(path),
+            cause=f"it doesn't monitor {settings.master_name}",
+            hint="it is torn or foreign: move it away to seed this sentinel anew",
+        )
+    return str(path)
+
+
+def _ask(client: redis.Redis) -> Health:
+    try:
+        client.ping()
+    except (redis.RedisError, OSError) as error:
+        client.close()
+        return Health(False, f"the sentinel doesn't answer: {error or type(error).__name__}")
+    return Health(True, "sentinel")
