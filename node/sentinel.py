@@ -1,4 +1,4 @@
-"""A sentinel: seeded once, then its file is its memory; watched and stopped like a data node."""
+"""A sentinel: seeded once, its memory kept from then on; watched and stopped like a data node."""
 
 import signal
 
@@ -9,6 +9,7 @@ from node.files import write_atomically
 from node.health import Health, write_health
 from node.log import Log
 from node.process import Events, Server
+from node.sentinel_memory import monitors, with_memory
 from node.settings import NodeSettings
 
 _PERIOD_SECONDS = 1.0
@@ -34,22 +35,25 @@ def run_sentinel(settings: NodeSettings) -> int:
 
 
 def seed_config(settings: NodeSettings, log: Log) -> str:
-    """Copy the seed when there is no configuration yet; return the path of the live file.
+    """Write the live file, the seed's settings with Sentinel's own memory; return its path.
 
-    Sentinel rewrites its file: epochs, votes and everybody it knows stand there, so it is never
-    overwritten. Raises BadSettings when it is there and names no master.
+    Raises BadSettings when a live file is there and names no master: its memory is lost.
     """
     path = settings.data_dir / "sentinel.conf"
+    seed = (settings.config_dir / "sentinel.conf").read_text()
     if not path.exists():
-        write_atomically(path, (settings.config_dir / "sentinel.conf").read_text())
+        write_atomically(path, seed)
         log.info("seeded", file=path)
-    if f"sentinel monitor {settings.master_name} " not in path.read_text():
+        return str(path)
+    live = path.read_text()
+    if not monitors(live, settings.master_name):
         raise BadSettings(
             operation="start from",
             subject=str(path),
             cause=f"it doesn't monitor {settings.master_name}",
             hint="it is torn or foreign: move it away to seed this sentinel anew",
         )
+    write_atomically(path, with_memory(seed, live=live, master_name=settings.master_name))
     return str(path)
 
 
