@@ -48,6 +48,7 @@ class WorkerConfig:
     operator: Credentials | None
     scratch: ScratchSettings | None
     container: str | None
+    identity: Path | None = None
 
 
 def load(environ: Mapping[str, str], *, files: tuple[Path, ...] = ENV_FILES) -> WorkerConfig:
@@ -90,6 +91,7 @@ def parse(values: Mapping[str, str]) -> WorkerConfig:
         operator=_credentials(values, "REDIS_OPERATOR"),
         scratch=_scratch(values),
         container=values.get("REDIS_BACKUP_CONTAINER") or None,
+        identity=_path(values, "REDIS_BACKUP_IDENTITY"),
     )
 
 

@@ -1,6 +1,6 @@
 """A real stack in Docker, made by the real Pulumi engine from this checkout.
 
-Its state, names, ports and subnet are set apart from a cluster that `make up` made on the same machine.
+Its state, names, ports and subnet are set apart from a cluster that `make up` made here.
 """
 
 import json

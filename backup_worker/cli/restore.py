@@ -1,0 +1,66 @@
+"""`backup-worker restore`: a snapshot back into the live cluster, a directory or a file."""
+
+from typing import Any
+
+import click
+
+from backup_worker.cli import restore_here, restore_remote
+from backup_worker.cli.restore_request import Request, check
+from backup_worker.cli.session import Session, pass_session
+
+
+@click.command("restore", short_help="Put a snapshot back.")
+@click.argument("snapshot", required=False)
+@click.option(
+    "--identity",
+    metavar="FILE|-",
+    help="The private key that opens the snapshot; - reads standard input."
+    "  [default: the file REDIS_BACKUP_IDENTITY]",
+)
+@click.option(
+    "--output",
+    "-o",
+    metavar="DIR|FILE.rdb|-",
+    help="Write files that stock Redis starts from instead, or the RDB to standard output.",
+)
+@click.option("--yes", "-y", is_flag=True, help="Don't ask.")
+@click.option("--dry-run", is_flag=True, help="Check everything, change nothing.")
+@click.option("--force", is_flag=True, help="Go on although a replica does not answer.")
+@click.option("--no-safety-snapshot", is_flag=True, help="Don't snapshot what is replaced.")
+@click.option(
+    "--timeout",
+    metavar="SECONDS",
+    type=click.FloatRange(min=1),
+    default=120.0,
+    show_default=True,
+    help="Take it back when nothing has moved for so long.",
+)
+@click.option("--resume", is_flag=True, help="Finish a restore that was interrupted.")
+@click.option("--undo", is_flag=True, help="Take back a restore that was interrupted.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@pass_session
+def command(session: Session, /, **options: Any) -> None:
+    """Put SNAPSHOT (an id, or `latest`) back.
+
+    Without --output it goes into the live cluster, and no process is restarted. First it is
+    decrypted, checked and loaded into a scratch server, and a safety snapshot is taken of what
+    will be replaced. Then the data nodes take the data over from the scratch server. From that
+    moment until the switch, clients that write get READONLY, clients that read get the old data
+    and for the moments of loading LOADING; what was written after the snapshot is gone at the
+    end. Sentinel does not fail over meanwhile.
+
+    A restore that fails on the way is taken back by itself. One that was killed is finished by
+    --resume or taken back by --undo, from any point; if the old data is gone by then,
+    --undo --identity FILE loads the safety snapshot.
+
+    \b
+    Examples:
+      backup-worker restore latest --identity key.txt
+      backup-worker restore latest --identity key.txt --dry-run
+      backup-worker restore 20261124T083000Z-1a2b3c4d --identity key.txt --output restored/
+      backup-worker restore latest --identity - --output dump.rdb < key.txt
+      backup-worker restore --resume --identity key.txt
+    """
+    request = Request(**options)
+    check(request)
+    (restore_remote if session.elsewhere else restore_here).run(session, request)

@@ -1,0 +1,102 @@
+"""What `restore` says: the plan before it, the question, the result after it."""
+
+import sys
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from backup_worker.cli.output import human_age, human_size, print_fields, print_json
+from backup_worker.errors import UsageError
+from backup_worker.manifest import Manifest
+from backup_worker.restore.journal import Journal
+from backup_worker.restore.live import Outcome, Plan
+
+
+def print_plan(plan: Plan, *, as_json: bool) -> None:
+    """Say what a live restore would replace by what."""
+    fields = plan_fields(plan)
+    if as_json:
+        print_json(fields)
+    else:
+        show_plan(fields)
+
+
+def plan_fields(plan: Plan) -> dict[str, Any]:
+    """Return a plan as JSON can carry it (from the container to the host)."""
+    manifest = plan.manifest
+    return {
+        "snapshot": manifest.id,
+        "taken": f"{manifest.taken_at:%Y-%m-%d %H:%M:%S} UTC, {human_age(manifest.taken_at)} ago",
+        "engine": f"{manifest.engine.name} {manifest.engine.version}",
+        "rdb_bytes": manifest.rdb.size,
+        "master": str(plan.master),
+        "nodes": [str(node.address) for node in plan.seen.nodes],
+        "missing": [str(address) for address in plan.missing],
+        "keys_now": plan.keys,
+    }
+
+
+def show_plan(fields: dict[str, Any]) -> None:
+    """Print a plan for a person."""
+    size = human_size(fields["rdb_bytes"])
+    lines = {
+        "snapshot": f"{fields['snapshot']} ({size}, {fields['engine']})",
+        "taken": fields["taken"],
+        "into": f"master {fields['master']}, data nodes {', '.join(fields['nodes'])}",
+        "replaces": f"{fields['keys_now']} keys; what was written since the snapshot is lost",
+    }
+    if fields["missing"]:
+        lines["without"] = f"{', '.join(fields['missing'])} (no answer)"
+    print_fields(lines)
+
+
+def print_undo(journal: Journal) -> None:
+    """Say what an undo with an identity may do."""
+    safety = journal.safety_snapshot or "none was taken"
+    print_fields(
+        {
+            "restore": f"{journal.snapshot}, interrupted at `{journal.stage.value}`",
+            "undo": "the data from before comes back; if it is gone, the safety snapshot",
+            "safety": safety,
+        }
+    )
+
+
+def confirm(question: str, *, from_stdin: bool) -> None:
+    """Ask; ends the command (click.Abort) unless the answer is yes.
+
+    Raises UsageError when nobody can be asked; `from_stdin`: the key comes that way.
+    """
+    if from_stdin or not sys.stdin.isatty():
+        raise UsageError(
+            operation="ask",
+            subject="whether to go on",
+            cause="standard input is no terminal",
+            hint="add --yes to go on without being asked",
+        )
+    click.confirm(question, abort=True, err=True)
+
+
+def print_outcome(outcome: Outcome, *, as_json: bool) -> None:
+    """Say what the cluster holds now."""
+    if as_json:
+        print_json(asdict(outcome) | {"master": str(outcome.master)})
+        return
+    seconds = ", ".join(f"{phase} {spent:.1f} s" for phase, spent in outcome.seconds.items())
+    lines = {
+        "master": f"{outcome.master}, {outcome.keys} keys",
+        "holds": outcome.snapshot or "the data from before the restore",
+        "seconds": seconds,
+    }
+    if outcome.safety_snapshot and outcome.snapshot not in {None, outcome.safety_snapshot}:
+        lines["before"] = f"`backup-worker restore {outcome.safety_snapshot}` brings it back"
+    print_fields(lines)
+
+
+def print_files(manifest: Manifest, target: str, *, as_json: bool) -> None:
+    """Say what was written where, or would be."""
+    if as_json:
+        print_json({"snapshot": manifest.id, "output": target, "rdb_bytes": manifest.rdb.size})
+    else:
+        print_fields({"snapshot": manifest.id, "output": target})

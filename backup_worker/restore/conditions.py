@@ -1,0 +1,110 @@
+"""Whether a live restore may begin: every reason against it, found before anything is touched."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from backup_worker.errors import RefusedForSafety
+from backup_worker.manifest import Manifest
+from backup_worker.restore.compatibility import can_read
+from backup_worker.restore.survey import NodeState, ScratchState, Seen, SentinelState
+from backup_worker.scratch import Binary
+from redis_ha.connection import Address
+
+# Room beside the RDB for the scratch server's log and configuration, bytes.
+_SPARE = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the snapshot is loaded first: the program there and its free disk space (bytes)."""
+
+    binary: Binary
+    free: int
+
+
+def reasons_against(
+    seen: Seen, manifest: Manifest, *, master: Address, place: Place, force: bool
+) -> list[str]:
+    """Name every reason not to begin; empty when a live restore may start.
+
+    `force` accepts data nodes that do not answer: they follow the master when they are back.
+    """
+    return [
+        *(text for one in seen.sentinels if (text := _sentinel_trouble(one, master))),
+        *_epoch_trouble(seen.sentinels),
+        *(text for node in seen.nodes if (text := _node_trouble(node, master, force=force))),
+        *_unreadable(seen.nodes, manifest, place.binary),
+        *_too_little_disk(manifest, place),
+    ]
+
+
+def require_none(reasons: Sequence[str], *, snapshot: str) -> None:
+    """Raise RefusedForSafety with all the reasons, if there are any."""
+    if reasons:
+        raise RefusedForSafety(
+            operation="restore",
+            subject=snapshot,
+            cause="; ".join(reasons),
+            hint="put that right first; nothing was changed",
+        )
+
+
+def memory_trouble(scratch: ScratchState | None, nodes: Sequence[NodeState]) -> list[str]:
+    """Say which nodes' maxmemory the loaded data would exceed: they would evict it at once."""
+    return [
+        f"{node.address} has maxmemory {node.maxmemory} bytes, the snapshot's data takes "
+        f"{scratch.used_memory}: keys would be evicted (raise maxmemory)"
+        for node in nodes
+        if scratch is not None and 0 < node.maxmemory < scratch.used_memory
+    ]
+
+
+def _sentinel_trouble(sentinel: SentinelState, master: Address) -> str | None:
+    if sentinel.master is None:
+        return f"sentinel {sentinel.address} does not answer ({sentinel.problem})"
+    if sentinel.master != master:
+        return f"sentinel {sentinel.address} names another master, {sentinel.master}"
+    if sentinel.flags != {"master"}:
+        flags = ", ".join(sorted(sentinel.flags - {"master"}))
+        return f"sentinel {sentinel.address} sees the master as {flags}"
+    return None
+
+
+def _epoch_trouble(sentinels: Sequence[SentinelState]) -> list[str]:
+    epochs = {one.config_epoch for one in sentinels if one.master is not None}
+    return ["the sentinels have not yet agreed after a failover"] if len(epochs) > 1 else []
+
+
+def _node_trouble(node: NodeState, master: Address, *, force: bool) -> str | None:
+    if node.view.role is None:
+        allowed = force and node.address != master
+        hint = " (--force restores without it)" if node.address != master else ""
+        text = f"data node {node.address} does not answer ({node.view.problem}){hint}"
+        return None if allowed else text
+    if node.view.loading:
+        return f"data node {node.address} is loading"
+    expected = "master" if node.address == master else "slave"
+    if node.view.role != expected:
+        return f"data node {node.address} is {node.view.role}, the sentinels expect {expected}"
+    return None
+
+
+def _unreadable(nodes: Sequence[NodeState], manifest: Manifest, binary: Binary) -> list[str]:
+    readers = [("the scratch server", binary.engine, binary.version)] + [
+        (f"data node {node.address}", node.engine, node.version)
+        for node in nodes
+        if node.view.role is not None
+    ]
+    return [
+        f"{reader} runs {engine} {version}, which does not read RDB version "
+        f"{manifest.engine.rdb_version} ({manifest.engine.name} {manifest.engine.version})"
+        for reader, engine, version in readers
+        if not can_read(engine, version, manifest.engine.rdb_version)
+    ]
+
+
+def _too_little_disk(manifest: Manifest, place: Place) -> list[str]:
+    needed = manifest.rdb.size + _SPARE
+    if place.free >= needed:
+        return []
+    return [f"the scratch directory has {place.free} bytes free, {needed} are needed"]

@@ -1,0 +1,250 @@
+"""A snapshot into the live cluster without a restart, in five steps that can be taken back.
+
+1. Load it into a scratch redis-server, which proves it; take a safety snapshot.
+2. Hold: raise Sentinel's down-after, drop min-replicas-to-write (journal first, then act).
+3. Make every data node a replica of the scratch server; one fork serves them all.
+4. Make the master a master again; the others continue from it by partial resynchronisation.
+5. Put the settings back, wait until the data is on disk, close the journal.
+
+Until the master has loaded the new data a failure is taken back; after that it is finished.
+"""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+import redis
+
+from backup_worker import scratch
+from backup_worker.errors import BackupError, ClusterUnreachable
+from backup_worker.manifest import Manifest
+from backup_worker.restore import conditions, decision
+from backup_worker.restore import journal as journals
+from backup_worker.restore.journal import Journal, NodeBefore, SentinelBefore, Stage
+from backup_worker.restore.loader import OpenRdb, ScratchLoader, Target
+from backup_worker.restore.progress import Report, ignore
+from backup_worker.restore.runner import RESUME_OR_UNDO, OldDataGone, Runner, Stuck
+from backup_worker.restore.survey import Seen, look
+from redis_ha import discovery
+from redis_ha.connection import Address
+from redis_ha.errors import RedisHaError
+
+# Sentinel keeps still for an hour and a second for each MB: longer than any restore takes, yet
+# it will act again by itself should nobody ever come back to an interrupted one.
+_HOLD_MILLISECONDS = 3_600_000
+_BYTES_PER_HELD_MILLISECOND = 1000
+# The phase of that name in progress and seconds.
+SAFETY_SNAPSHOT = "safety snapshot"
+# Cause and hint when Sentinel was told to fail over by somebody else.
+_AFTER_FAILOVER = (
+    "a failover happened meanwhile and Sentinel gave the cluster another master",
+    "the settings were put back; look at what the new master holds, then restore again",
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What would be done: the snapshot, the master, the cluster now, nodes left out (--force)."""
+
+    manifest: Manifest
+    master: Address
+    seen: Seen
+    missing: tuple[Address, ...]
+
+    @property
+    def keys(self) -> int:
+        """How many keys the master holds now: those that are replaced."""
+        return self.seen.node(self.master).keys
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A finished restore; `seconds` by phase.
+
+    `snapshot` is None when the data from before was brought back; `full_syncs` counts replicas
+    that could not go on by partial resynchronisation, None when the switch was made earlier.
+    """
+
+    snapshot: str | None
+    safety_snapshot: str | None
+    master: Address
+    keys: int
+    full_syncs: int | None
+    seconds: dict[str, float]
+
+
+def prepare(target: Target, manifest: Manifest, *, force: bool) -> Plan:
+    """Look at the cluster and refuse with every reason against; touches nothing.
+
+    Raises ClusterUnreachable, RefusedForSafety.
+    """
+    require_no_open_restore(target.state)
+    try:
+        master = discovery.find_master(target.access)
+        replicas = discovery.replica_addresses(target.access)
+    except RedisHaError as error:
+        raise ClusterUnreachable(
+            operation=error.operation, subject=error.subject, cause=error.cause, hint=error.hint
+        ) from error
+    seen = look(target.access, sorted({master, *replicas}), scratch=lambda: None)
+    place = conditions.Place(scratch.find_binary(), _free_bytes(target.state))
+    reasons = conditions.reasons_against(seen, manifest, master=master, place=place, force=force)
+    conditions.require_none(reasons, snapshot=manifest.id)
+    missing = tuple(node.address for node in seen.nodes if node.view.role is None)
+    return Plan(manifest, master, seen, missing)
+
+
+def require_no_open_restore(state: Path) -> None:
+    """Raise RefusedForSafety when an earlier restore was neither finished nor undone."""
+    journal = journals.load(state)
+    if journal is not None:
+        since = f"{journal.started_at:%Y-%m-%d %H:%M:%S %Z}"
+        reason = f"a restore begun {since} is still open at `{journal.stage}`: {RESUME_OR_UNDO}"
+        conditions.require_none([reason], snapshot=journal.snapshot)
+
+
+def restore(
+    target: Target,
+    plan: Plan,
+    *,
+    open_rdb: OpenRdb,
+    safety_snapshot: Callable[[Report], str] | None,
+    now: datetime,
+    force: bool = False,
+    report: Report = ignore,
+) -> Outcome:
+    """Carry a plan out. The caller holds the lock (journal.exclusive).
+
+    `safety_snapshot` takes one and returns its id. A failure before the master holds the new
+    data is taken back.
+    """
+    snapshot = plan.manifest.id
+    with ScratchLoader(target, snapshot, plan.master, open_rdb, report) as loader:
+        loader.load()
+        too_large = conditions.memory_trouble(loader.state(), plan.seen.nodes)
+        conditions.require_none(too_large, snapshot=snapshot)
+        safety = None
+        if safety_snapshot is not None:
+            take = partial(safety_snapshot, report)
+            safety = loader.timed(SAFETY_SNAPSHOT, take)
+        # Minutes may have passed: look again before anything is touched.
+        plan = prepare(target, plan.manifest, force=force)
+        journal = begin(plan, safety, now)
+        runner = _runner(target, loader, report, size=plan.manifest.rdb.size)
+        try:
+            seen = runner.finish(journal)
+        except BaseException as error:
+            _take_back(runner, error)
+            raise
+        return _outcome(journal, seen, runner, loader)
+
+
+def resume(
+    target: Target, journal: Journal, *, open_rdb: OpenRdb | None, report: Report = ignore
+) -> Outcome:
+    """Finish an open restore; loads the snapshot again only where that is still needed."""
+    with ScratchLoader(target, journal.snapshot, journal.master, open_rdb, report) as loader:
+        runner = _runner(target, loader, report)
+        return _outcome(journal, runner.finish(journal), runner, loader)
+
+
+def undo(
+    target: Target, journal: Journal, *, open_rdb: OpenRdb | None, report: Report = ignore
+) -> Outcome:
+    """Take an open restore back; where the old data is gone, by loading the safety snapshot.
+
+    The latter only with `open_rdb`; else raises OldDataGone, which says so.
+    """
+    with ScratchLoader(target, journal.snapshot, journal.master, None, report) as loader:
+        runner = _runner(target, loader, report)
+        try:
+            seen = runner.undo(journal)
+            if decision.failover(journal, seen) is not None:
+                raise _failed(journal, *_AFTER_FAILOVER)
+            return replace(_outcome(journal, seen, runner, loader), snapshot=None)
+        except OldDataGone:
+            if open_rdb is None or journal.safety_snapshot is None:
+                raise
+    journal = replace(journal, snapshot=journal.safety_snapshot, scratch_replids=())
+    journals.save(journal, target.state)
+    return resume(target, journal, open_rdb=open_rdb, report=report)
+
+
+def begin(plan: Plan, safety_snapshot: str | None, now: datetime) -> Journal:
+    """Write down the cluster as it is; pure."""
+    nodes = [node for node in plan.seen.nodes if node.view.role is not None]
+    return Journal(
+        snapshot=plan.manifest.id,
+        safety_snapshot=safety_snapshot,
+        started_at=now,
+        stage=Stage.HOLD,
+        master=plan.master,
+        nodes=tuple(
+            NodeBefore(node.address, node.view.run_id, node.view.replid, node.min_replicas)
+            for node in nodes
+        ),
+        sentinels=tuple(SentinelBefore(one.address, one.down_after) for one in plan.seen.sentinels),
+        config_epoch=plan.seen.sentinels[0].config_epoch,
+        hold=_HOLD_MILLISECONDS + plan.manifest.rdb.size // _BYTES_PER_HELD_MILLISECOND,
+    )
+
+
+def _runner(
+    target: Target, loader: ScratchLoader, report: Report, *, size: int | None = None
+) -> Runner:
+    return Runner(
+        target.access,
+        target.state,
+        loader,
+        patience=target.patience,
+        size=size,
+        report=report,
+    )
+
+
+def _take_back(runner: Runner, error: BaseException) -> None:
+    """Undo after a failure where the old data is still there; else leave the journal open.
+
+    Raises an error that says which of the two it was; an interruption stays one.
+    """
+    journal = journals.load(runner.state)
+    if journal is None:
+        return
+    cause = error.cause if isinstance(error, BackupError) else str(error) or type(error).__name__
+    seen = runner.look(journal)
+    moved = decision.failover(journal, seen) is not None
+    if not (moved or decision.is_intact(journal, seen.node(journal.master))):
+        raise _failed(journal, cause, f"the restore is still open: {RESUME_OR_UNDO}") from error
+    try:
+        runner.undo(journal)
+    except (BackupError, redis.RedisError, OSError) as second:
+        cause = f"{cause}; taking it back failed as well: {second}"
+        raise _failed(journal, cause, f"the restore is still open: {RESUME_OR_UNDO}") from error
+    if moved:
+        raise _failed(journal, *_AFTER_FAILOVER) from error
+    if isinstance(error, Exception):
+        hint = "it was taken back: the cluster holds the data from before"
+        raise _failed(journal, cause, hint) from error
+
+
+def _failed(journal: Journal, cause: str, hint: str) -> Stuck:
+    return Stuck(operation="restore", subject=journal.snapshot, cause=cause, hint=hint)
+
+
+def _outcome(journal: Journal, seen: Seen, runner: Runner, loader: ScratchLoader) -> Outcome:
+    return Outcome(
+        snapshot=journal.snapshot,
+        safety_snapshot=journal.safety_snapshot,
+        master=journal.master,
+        keys=seen.node(journal.master).keys,
+        full_syncs=runner.full_syncs,
+        seconds=loader.seconds | runner.seconds,
+    )
+
+
+def _free_bytes(state: Path) -> int:
+    place = next(path for path in (state, *state.absolute().parents) if path.exists())
+    return shutil.disk_usage(place).free

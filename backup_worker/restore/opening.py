@@ -1,0 +1,70 @@
+"""From the encrypted object to a checked RDB file, streaming, in constant memory.
+
+Nothing is released before every check passed: the MAC of each chunk, the end of the age file
+and of the zstd frame, size and SHA-256 of the stored and of the RDB bytes.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+import age
+from backup_worker.errors import SnapshotCorrupt
+from backup_worker.manifest import Content, Manifest
+from backup_worker.restore.files import published
+from backup_worker.transform.compression import Decompress
+from backup_worker.transform.encryption import Decrypt
+from backup_worker.transform.hashing import Measure
+from backup_worker.transform.pipeline import transformed
+
+
+def opened(
+    stored: Iterable[bytes],
+    manifest: Manifest,
+    identities: Sequence[age.Identity],
+    *,
+    on_progress: Callable[[int], None],
+) -> Iterator[bytes]:
+    """Yield the RDB's bytes; complete and unchanged once the iteration ended without an error.
+
+    `on_progress` gets the stored bytes read so far. Raises WrongKey or SnapshotCorrupt.
+    """
+    key = manifest.object_key
+    read, plain = Measure(), Measure()
+    counted = _reporting(transformed(stored, read), lambda: on_progress(read.size))
+    yield from transformed(
+        counted, Decrypt(identities, subject=key), Decompress(subject=key), plain
+    )
+    _require(read, manifest.stored, subject=key, what="object")
+    _require(plain, manifest.rdb, subject=key, what="RDB in it")
+
+
+def write_checked(content: Iterable[bytes], path: Path) -> None:
+    """Write a file (0600) that exists under its name only when all of `content` came.
+
+    Raises StoreFull or BackupError; a file that was there before stays as it was.
+    """
+    with published(path) as file:
+        for chunk in content:
+            file.write(chunk)
+
+
+def _reporting(chunks: Iterable[bytes], report: Callable[[], None]) -> Iterator[bytes]:
+    for chunk in chunks:
+        report()
+        yield chunk
+
+
+def _require(measured: Measure, expected: Content, *, subject: str, what: str) -> None:
+    if measured.size == expected.size and measured.sha256 == expected.sha256:
+        return
+    cause = (
+        f"the {what} has {measured.size} bytes, its manifest says {expected.size}"
+        if measured.size != expected.size
+        else f"the {what} has another SHA-256 than its manifest says"
+    )
+    raise SnapshotCorrupt(
+        operation="open",
+        subject=subject,
+        cause=cause,
+        hint="restore another snapshot: `backup-worker list` shows them",
+    )

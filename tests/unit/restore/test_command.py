@@ -1,0 +1,79 @@
+"""Which options go together, what is asked of the container, how progress is shown in a pipe."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from backup_worker.cli.restore_display import PlainLines
+from backup_worker.cli.restore_remote import arguments
+from backup_worker.cli.restore_request import Request, check
+from backup_worker.errors import UsageError
+from backup_worker.restore.progress import Progress
+
+PLAIN = Request(
+    snapshot="latest",
+    identity="key.txt",
+    output=None,
+    resume=False,
+    undo=False,
+    yes=False,
+    dry_run=False,
+    force=False,
+    no_safety_snapshot=False,
+    timeout=120.0,
+    as_json=False,
+)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"snapshot": None},
+        {"resume": True},
+        {"undo": True},
+        {"snapshot": None, "resume": True, "undo": True},
+        {"snapshot": None, "undo": True, "output": "x.rdb"},
+        {"snapshot": None, "resume": True, "dry_run": True},
+    ],
+)
+def test_options_that_do_not_go_together(changes: dict[str, Any]) -> None:
+    check(PLAIN)
+    with pytest.raises(UsageError):
+        check(replace(PLAIN, **changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, ["--yes", "--identity=-"]),
+        ({"dry_run": True}, ["--yes", "--dry-run"]),
+        ({"output": "x.rdb"}, ["--yes", "--identity=-", "--output=-"]),
+        ({"identity": None, "force": True, "as_json": True}, ["--yes", "--force", "--json"]),
+    ],
+)
+def test_the_containers_command_line_asks_nothing_and_names_no_key(
+    changes: dict[str, Any], expected: list[str]
+) -> None:
+    words = ["restore", *expected, "--timeout=120.0", "latest"]
+    assert arguments(replace(PLAIN, **changes)) == words
+
+
+def test_resume_and_undo_name_no_snapshot() -> None:
+    request = replace(PLAIN, snapshot=None, resume=True)
+    assert arguments(request) == [
+        "restore", "--yes", "--identity=-", "--resume", "--timeout=120.0"
+    ]  # fmt: skip
+
+
+def test_a_pipe_gets_a_line_a_phase_and_one_each_few_seconds(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    times = iter([0.0, 1.0, 2.0, 7.5, 8.0])
+    lines = PlainLines(clock=lambda: next(times))
+    lines(Progress("decrypt", 0, 4096))
+    lines(Progress("decrypt", 1024, 4096))
+    lines(Progress("load", 3, 100))
+    lines(Progress("load", 50, 100))
+    lines(Progress("switch", note="linking"))
+    assert capsys.readouterr().err == "decrypt ...\nload ...\nload ... 50 %\nswitch ...\n"
