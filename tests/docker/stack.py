@@ -165,7 +165,7 @@ class LiveCluster:
 
     @property
     def nodes(self) -> dict[str, Address]:
-        return {n["name"]: Address(n["host"], n["port"]) for n in self.outputs["nodes"]}
+        return {n["name"]: Address(n["address"], n["port"]) for n in self.outputs["nodes"]}
 
     def container(self, node: str) -> str:
         return f"{self.stack.prefix}{node}"

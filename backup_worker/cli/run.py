@@ -1,0 +1,79 @@
+"""`backup-worker run`: the process in the worker's container."""
+
+import logging
+import socket
+import time
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from backup_worker.cli.session import Session, pass_session
+from backup_worker.cli.signals import Terminated
+
+_HEALTH_FILE = "/run/redis-ha/health"
+
+
+@click.command("run", short_help="Take snapshots on schedule, for ever.")
+@click.option(
+    "--health-file",
+    type=click.Path(path_type=Path),
+    default=_HEALTH_FILE,
+    envvar="REDIS_BACKUP_HEALTH_FILE",
+    show_default=True,
+    help="Where to say how it goes; the first line begins with `ok` when it goes well.",
+)
+@click.option("--node", default=None, help="This worker's name in the log [default: host name].")
+@pass_session
+def command(session: Session, health_file: Path, node: str | None) -> None:
+    """Take a snapshot each REDIS_BACKUP_INTERVAL seconds, and prune after each.
+
+    The first is taken at once, unless the store holds one that is younger than the interval. A
+    failed round is tried again after 2 s, then twice as long each time, up to 5 minutes. Events
+    go to standard output, one JSON object a line. SIGTERM ends it, leaving no half snapshot.
+
+    \b
+    Example:
+      backup-worker run --health-file ./health
+    """
+    from backup_worker import eventlog  # noqa: PLC0415 - not to show --help
+
+    eventlog.configure(node or socket.gethostname())
+    try:
+        _run(session, health_file)
+    except (Terminated, KeyboardInterrupt):
+        eventlog.emit("stopped")
+
+
+def _run(session: Session, health_file: Path) -> NoReturn:
+    from backup_worker.eventlog import emit  # noqa: PLC0415
+    from backup_worker.snapshot import take_snapshot  # noqa: PLC0415
+    from backup_worker.worker import Worker  # noqa: PLC0415
+
+    config = session.config
+    if not config.enabled:
+        emit("backups are off", level=logging.WARNING, setting="REDIS_BACKUP_ENABLED")
+        _idle(health_file)
+    access, recipients = session.access, session.recipients
+    emit(
+        "started",
+        interval=config.interval.total_seconds(),
+        recipients=[str(key) for key in recipients],
+    )
+    Worker(
+        catalog=lambda: session.catalog,
+        take=lambda report: take_snapshot(access, session.destination, report=report),
+        interval=config.interval,
+        retention=config.retention,
+        health_file=health_file,
+    ).run()
+
+
+def _idle(health_file: Path) -> NoReturn:
+    from backup_worker.health import BEAT_SECONDS, Heartbeat  # noqa: PLC0415
+
+    heart = Heartbeat(health_file, lambda: "ok backups are off")
+    while True:
+        heart.sign_of_life()
+        heart.write()
+        time.sleep(BEAT_SECONDS)

@@ -1,0 +1,121 @@
+"""What every command is given: the settings, the command line, and where output goes."""
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import click
+
+from backup_worker import config as settings
+from backup_worker import remote
+from backup_worker.errors import UsageError
+
+if TYPE_CHECKING:
+    from age import Recipient
+    from backup_worker.catalog import Catalog
+    from backup_worker.config import WorkerConfig
+    from backup_worker.snapshot import Destination
+    from backup_worker.store.contract import Store
+    from backup_worker.transform.signing import Signer
+    from redis_ha.discovery import Access
+
+
+@dataclass(frozen=True)
+class Session:
+    """One invocation. `args` is the command line as it was given, without the program's name."""
+
+    args: tuple[str, ...]
+
+    @cached_property
+    def config(self) -> "WorkerConfig":
+        """The settings, read when a command first needs them; raises UsageError."""
+        return settings.load(os.environ)
+
+    @property
+    def elsewhere(self) -> bool:
+        """True when this command has to run in the worker's container."""
+        return remote.is_elsewhere(self.config)
+
+    @property
+    def access(self) -> "Access":
+        """How to reach the cluster; raises UsageError when the settings don't say."""
+        if self.config.access is None:
+            raise _missing(
+                "how to reach the cluster",
+                "REDIS_SENTINEL_HOST_1, REDIS_SENTINEL_PORT_1, REDIS_TLS_CA,"
+                " REDIS_BACKUP_USERNAME and REDIS_BACKUP_PASSWORD, or run where .env.redis-ha is",
+            )
+        return self.config.access
+
+    @cached_property
+    def store(self) -> "Store":
+        """The object store; raises UsageError when none is set, StoreUnreachable."""
+        from backup_worker.store.factory import open_store  # noqa: PLC0415
+
+        if not self.config.store_url:
+            raise _missing("where snapshots are kept", "REDIS_BACKUP_STORE")
+        return open_store(self.config.store_url, endpoint=self.config.s3_endpoint)
+
+    @cached_property
+    def signer(self) -> "Signer | None":
+        """This worker's signing key, if it has one; raises UsageError when it is unreadable."""
+        from backup_worker.transform.signing import Signer  # noqa: PLC0415
+
+        path = self.config.signing_key
+        if path is None:
+            return None
+        try:
+            return Signer.load(path.read_bytes(), source=str(path))
+        except OSError as error:
+            raise _missing(
+                f"the signing key {path} ({error.strerror})", "REDIS_BACKUP_SIGNING_KEY"
+            ) from error
+
+    @property
+    def catalog(self) -> "Catalog":
+        """The store's snapshots, as the trusted signers and this worker's own key vouch for."""
+        from backup_worker.catalog import Catalog  # noqa: PLC0415
+
+        own = (self.signer.public_key,) if self.signer else ()
+        trusted = tuple(dict.fromkeys((*self.config.trusted_signers, *own)))
+        if not trusted:
+            raise _missing("whose signature is trusted", "REDIS_BACKUP_TRUSTED_SIGNERS")
+        return Catalog(self.store, trusted)
+
+    @property
+    def recipients(self) -> "tuple[Recipient, ...]":
+        """Who can open the snapshots; raises UsageError for none: encryption is never off."""
+        from backup_worker.transform.encryption import read_recipients  # noqa: PLC0415
+
+        recipients = read_recipients(self.config.recipients)
+        if not recipients:
+            raise _missing(
+                "who can open the snapshots",
+                "REDIS_BACKUP_RECIPIENT (`backup-worker keygen` makes one)",
+            )
+        return recipients
+
+    @property
+    def destination(self) -> "Destination":
+        """Where snapshots go; raises UsageError without a recipient or a signing key."""
+        from backup_worker.snapshot import Destination  # noqa: PLC0415
+
+        recipients = self.recipients
+        if self.signer is None:
+            raise _missing("the signing key", "REDIS_BACKUP_SIGNING_KEY")
+        return Destination(self.store, recipients, self.signer)
+
+    def forward(self) -> None:
+        """When the worker is elsewhere, run this command line there and end with its code."""
+        if self.elsewhere:
+            raise click.exceptions.Exit(remote.run(self.config, self.args))
+
+
+def _missing(what: str, setting: str) -> UsageError:
+    return UsageError(
+        operation="read", subject="settings", cause=f"{what} is not set", hint=f"set {setting}"
+    )
+
+
+pass_session = click.make_pass_decorator(Session)

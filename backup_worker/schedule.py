@@ -1,0 +1,46 @@
+"""When the next snapshot is due, and how healthy that makes the worker. Pure; times in seconds."""
+
+from dataclasses import dataclass
+
+# A container's health check calls a worker whose last snapshot is older than this many intervals
+# unhealthy: one missed round is a hiccup, two are a fault.
+OVERDUE_INTERVALS = 2
+_FIRST_PAUSE = 2.0
+_LONGEST_PAUSE = 300.0
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The last good snapshot, when it was taken (steady clock), and what failed since."""
+
+    snapshot: str | None = None
+    taken: float = 0.0
+    problem: str = ""
+
+
+def seconds_until_due(*, interval: float, since_own: float | None, wall_age: float | None) -> float:
+    """Say how long until a snapshot is due, 0 when it is.
+
+    `since_own` counts from this process's last success on a clock that never jumps; `wall_age`
+    is how old the store's newest snapshot is by the wall clock, which may jump: an age below
+    zero says nothing, one that leapt ahead is outdone by `since_own`.
+    """
+    ages = [age for age in (since_own, wall_age) if age is not None and age >= 0]
+    return max(0.0, interval - min(ages)) if ages else 0.0
+
+
+def pause_after(failures: int, *, interval: float) -> float:
+    """Say how long to wait after so many failures in a row: 2 s, doubling, at most 5 min."""
+    doublings = min(failures - 1, 16)
+    return min(_FIRST_PAUSE * (1 << doublings), _LONGEST_PAUSE, interval)
+
+
+def health_line(standing: Standing, *, now: float, interval: float) -> str:
+    """Write the health file's line: it begins with `ok` while the last snapshot is fresh."""
+    if standing.snapshot is None:
+        return f"no snapshot yet: {standing.problem or 'the first is under way'}"
+    age = now - standing.taken
+    last = f"last snapshot {standing.snapshot}, {age / 60:.0f} min ago"
+    trouble = f"; the next failed: {standing.problem}" if standing.problem else ""
+    fresh = age <= OVERDUE_INTERVALS * interval
+    return f"{'ok' if fresh else 'overdue:'} {last}{trouble}"

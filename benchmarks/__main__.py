@@ -1,0 +1,76 @@
+"""`python -m benchmarks [NAME]...`: run the benchmarks, print a table, keep the numbers.
+
+The results land in benchmarks/results/NAME.json, with what they were measured on. Those files
+are committed: the README quotes them.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from benchmarks import snapshot
+
+RESULTS = Path(__file__).parent / "results"
+BENCHMARKS: Mapping[str, Callable[..., dict[str, Any]]] = {"snapshot": snapshot.measure}
+
+
+def main() -> None:
+    """Run what was asked for."""
+    options = _parser().parse_args()
+    for name in options.names or BENCHMARKS:
+        if name not in BENCHMARKS:
+            raise SystemExit(f"no benchmark {name!r}: there are {', '.join(BENCHMARKS)}")
+        before = os.getloadavg()[0]
+        result = BENCHMARKS[name](megabytes=options.megabytes, pairs=options.pairs)
+        for row in table(result):
+            print("  ".join(row))
+        keep(name, result | {"measured_on": machine(before)})
+
+
+def table(result: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Flatten a result into aligned rows of name and value."""
+    for name, value in result.items():
+        if isinstance(value, Mapping):
+            yield from table(value, f"{prefix}{name} ")
+        else:
+            yield f"{prefix}{name}".ljust(40), str(value).rjust(14)
+
+
+def keep(name: str, result: Mapping[str, Any]) -> None:
+    """Write a result to its file, in place of the last one."""
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    path.write_text(json.dumps(result, indent=2) + "\n")
+    print(f"written to {path}")
+
+
+def machine(load: float) -> dict[str, Any]:
+    """Say what it was measured on; a load well above 0 spoils the times."""
+    redis = subprocess.run(
+        ["redis-server", "--version"], capture_output=True, text=True, check=True
+    )
+    return {
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "cpus": os.cpu_count(),
+        "load_before": round(load, 2),
+        "python": platform.python_version(),
+        "redis": redis.stdout.split("v=")[1].split()[0],
+    }
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="default: all")
+    parser.add_argument("--megabytes", type=int, default=700, help="size of the data (700)")
+    parser.add_argument("--pairs", type=int, default=5, help="runs of each side (5)")
+    return parser
+
+
+if __name__ == "__main__":
+    main()

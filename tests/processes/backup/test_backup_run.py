@@ -1,0 +1,158 @@
+"""`backup-worker run` as the container runs it."""
+
+import json
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from backup_worker import manifest as manifests
+from backup_worker.manifest import Manifest
+from backup_worker.store.file import FileStore
+from tests.processes.backup.conftest import objects, wait_for, wait_for_transfer
+from tests.processes.cluster import Cluster, Settings
+from tests.processes.worker_command import WorkerCommand
+from tests.unit.backup_worker.snapshots import made, publish
+
+
+class Running:
+    """A worker that runs; `events` is what it said once it ended."""
+
+    def __init__(self, worker: WorkerCommand, **settings: str) -> None:
+        self.health = worker.directory / "health"
+        self.process = worker.start(
+            "run", "--health-file", str(self.health), "--node", "worker", settings=settings
+        )
+        self.events: list[dict[str, Any]] = []
+
+    def said(self) -> str:
+        """Return what the health file says."""
+        return self.health.read_text() if self.health.exists() else ""
+
+    def is_healthy(self) -> bool:
+        return self.said().startswith("ok ")
+
+    def end(self) -> float:
+        """Ask it to end; return the seconds it took."""
+        began = time.monotonic()
+        self.process.send_signal(signal.SIGTERM)
+        out, err = self.process.communicate(timeout=20)
+        self.events = [json.loads(line) for line in out.splitlines()]
+        assert err == ""
+        return time.monotonic() - began
+
+
+@contextmanager
+def running(worker: WorkerCommand, **settings: str) -> Iterator[Running]:
+    run = Running(worker, **settings)
+    with run.process:
+        try:
+            yield run
+        finally:
+            run.process.kill()
+
+
+def test_a_first_snapshot_at_start_and_one_each_interval(worker: WorkerCommand) -> None:
+    with running(worker, REDIS_BACKUP_INTERVAL="2") as run:
+        wait_for(lambda: len(objects(worker)) >= 6, "three snapshots")
+        assert run.is_healthy()
+        assert run.end() < 2
+    assert run.process.returncode == 0
+    taken = [e for e in run.events if e["event"] == "snapshot taken"]
+    assert {"time", "level", "event", "node", "snapshot", "source", "size"} <= set(taken[0])
+    assert (run.events[0]["event"], run.events[-1]["event"]) == ("started", "stopped")
+    assert {e["node"] for e in run.events} == {"worker"}
+    assert [e["snapshot"] for e in reversed(taken)] == [s["id"] for s in worker.list()]
+
+
+def test_a_restart_does_not_take_another_at_once(worker: WorkerCommand) -> None:
+    worker.snapshot()
+    with running(worker, REDIS_BACKUP_INTERVAL="3600") as run:
+        wait_for(run.is_healthy, "health")
+        time.sleep(1)
+        run.end()
+    assert len(worker.list()) == 1
+
+
+def test_sigterm_in_the_middle_of_a_transfer_ends_it_clean(slow: WorkerCommand) -> None:
+    with running(slow) as run:
+        wait_for_transfer(slow, run.process)
+        assert run.end() < 2
+    assert run.process.returncode == 0
+    assert objects(slow) == []
+
+
+def test_it_waits_for_a_cluster_that_is_not_there_yet(tmp_path: Path) -> None:
+    cluster = Cluster.prepare(tmp_path, Settings())
+    worker = WorkerCommand(tmp_path, cluster)
+    try:
+        with running(worker) as run:
+            wait_for(lambda: "find the master of" in run.said(), "the reason")
+            assert run.said().startswith("no snapshot yet: ")
+            cluster.start_all()
+            wait_for(run.is_healthy, "the first snapshot", 60)
+            run.end()
+    finally:
+        cluster.end()
+    failed = [e for e in run.events if e["event"] == "round failed"]
+    assert failed[0]["level"] == "error"
+    assert failed[0]["retry_in"] == 2
+    assert len(worker.list()) == 1
+
+
+def test_it_goes_on_after_its_store_was_away(worker: WorkerCommand, tmp_path: Path) -> None:
+    parent = tmp_path / "mount"
+    with running(worker, REDIS_BACKUP_STORE=f"file://{parent}/store") as run:
+        wait_for(lambda: "mount" in run.said(), "the reason")
+        parent.mkdir()
+        wait_for(run.is_healthy, "a snapshot")
+        run.end()
+    assert {e["level"] for e in run.events} == {"info", "error"}
+
+
+def test_switched_off_it_idles_in_good_health(worker: WorkerCommand) -> None:
+    with running(worker, REDIS_BACKUP_ENABLED="false") as run:
+        wait_for(run.is_healthy, "health")
+        assert run.end() < 2
+    assert objects(worker) == []
+
+
+def old_snapshot(worker: WorkerCommand, *, days: int) -> Manifest:
+    long_ago = datetime.now(UTC) - timedelta(days=days)
+    hours = (made().taken_at - long_ago).total_seconds() / 3600
+    return publish(FileStore(worker.store), worker.signer, made(hours))
+
+
+def test_old_snapshots_are_pruned_after_a_new_one(worker: WorkerCommand) -> None:
+    old = old_snapshot(worker, days=8)
+    young = old_snapshot(worker, days=6)
+    with running(worker) as run:
+        wait_for(lambda: not any(old.id in name for name in objects(worker)), "the pruning")
+        time.sleep(0.5)  # the file goes a moment before it is told
+        run.end()
+    assert [e["deleted"] for e in run.events if e["event"] == "snapshots pruned"] == [[old.id]]
+    assert worker.list()[-1]["id"] == young.id
+
+
+def test_prune_says_what_would_go_and_why_before_it_does(worker: WorkerCommand) -> None:
+    kept = worker.snapshot()
+    old = old_snapshot(worker, days=8)
+    orphan = manifests.object_key(old_snapshot(worker, days=2).id)
+    FileStore(worker.store).delete(orphan.replace("dump.rdb.zst.age", "manifest.json"))
+    before = objects(worker)
+    told = worker.run("prune", "--dry-run")
+    assert told.returncode == 0
+    rows = [line.split("\t") for line in told.stdout.splitlines()]
+    assert [row[:2] for row in rows] == [
+        [kept["id"], "keep"],
+        [old.id, "delete"],
+        [orphan.split("/")[1], "delete"],
+    ]
+    assert rows[0][2] == "last good snapshot"
+    assert objects(worker) == before
+    done = json.loads(worker.run("prune", "--json").stdout)
+    assert done["deleted"] == [old.id, orphan.split("/")[1]]
+    assert {name.split("/")[1] for name in objects(worker)} == {kept["id"]}

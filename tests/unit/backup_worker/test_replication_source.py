@@ -1,0 +1,70 @@
+"""A snapshot comes from a healthy replica, never from the master."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backup_worker.errors import ClusterUnreachable
+from backup_worker.replication.source import choose_sources
+from redis_ha.connection import Address
+from redis_ha.discovery import NodeView
+
+MASTER = Address("10.0.0.1", 6379)
+REPLICA = NodeView(Address("10.0.0.2", 6380), role="slave", offset=100, master=MASTER)
+OTHER = replace(REPLICA, address=Address("10.0.0.3", 6381))
+
+
+def test_the_replica_with_the_least_lag_comes_first() -> None:
+    ahead = replace(OTHER, offset=200)
+    assert choose_sources([REPLICA, ahead], master=MASTER) == [ahead.address, REPLICA.address]
+
+
+def test_equal_replicas_come_in_the_order_of_their_addresses() -> None:
+    assert choose_sources([OTHER, REPLICA], master=MASTER) == [REPLICA.address, OTHER.address]
+
+
+@pytest.mark.parametrize(
+    ("view", "reason"),
+    [
+        (replace(REPLICA, role=None, problem="connection refused"), "connection refused"),
+        (replace(REPLICA, role="master"), "master"),
+        (replace(REPLICA, address=MASTER), "master"),
+        (replace(REPLICA, master=Address("10.0.0.9", 1)), r"follows 10\.0\.0\.9:1"),
+        (replace(REPLICA, syncing=True), "syncing"),
+        (replace(REPLICA, loading=True), "loading"),
+        (replace(REPLICA, link_down_seconds=3), "link to the master is down"),
+        (replace(REPLICA, link_down_seconds=-1), "link to the master is down"),
+    ],
+)
+def test_one_that_cannot_serve_is_left_out_and_says_why(view: NodeView, reason: str) -> None:
+    assert choose_sources([view, OTHER], master=MASTER) == [OTHER.address]
+    with pytest.raises(ClusterUnreachable, match=reason):
+        choose_sources([view], master=MASTER)
+
+
+def test_without_any_replica_the_master_is_not_a_way_out() -> None:
+    with pytest.raises(ClusterUnreachable, match="the sentinels know none"):
+        choose_sources([], master=MASTER)
+
+
+views = st.builds(
+    NodeView,
+    address=st.sampled_from([MASTER, REPLICA.address, OTHER.address]),
+    role=st.sampled_from([None, "master", "slave"]),
+    offset=st.integers(0, 5),
+    master=st.sampled_from([None, MASTER, OTHER.address]),
+    link_down_seconds=st.sampled_from([None, -1, 4]),
+    syncing=st.booleans(),
+    loading=st.booleans(),
+)
+
+
+@given(st.lists(views, max_size=5))
+def test_the_master_is_never_chosen(seen: list[NodeView]) -> None:
+    try:
+        chosen = choose_sources(seen, master=MASTER)
+    except ClusterUnreachable:
+        return
+    assert MASTER not in chosen
