@@ -12,11 +12,12 @@ FAR = 86_400
 
 
 def load(client: redis.Redis, *, keys: int, databases: int = 4, seed: int = 7) -> None:
-    """Write `keys` keys over `databases` databases; the same seed writes the same data."""
+    """Replace `databases` databases by `keys` keys; the same seed writes the same data."""
     chance = random.Random(seed)
     client.function_load(LIBRARY, replace=True)
     for database in range(databases):
         client.execute_command("SELECT", database)
+        client.flushdb()
         _fill(client, database, keys // databases, chance)
     client.execute_command("SELECT", 0)
 

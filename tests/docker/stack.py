@@ -18,7 +18,7 @@ import redis
 import yaml
 
 from redis_ha.connection import Address, Credentials
-from redis_ha.discovery import Access, NodeView, ask_nodes, ask_sentinels, majority_master
+from redis_ha.discovery import Access, NodeView, ask_node, ask_nodes, ask_sentinels, majority_master
 from tests.processes.ledger import Ledger
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -186,14 +186,16 @@ class LiveCluster:
         views = ask_nodes(self.access(), list(self.nodes.values()))
         return dict(zip(self.nodes, views, strict=True))
 
-    def master(self) -> str:
-        """Name the node that the sentinels' majority names and that says so; "" when none."""
+    def master(self, *, other_than: str = "") -> str:
+        """Name the node that the sentinels' majority names and that says so; "" when none.
+
+        `other_than` isn't asked: a dead node answers only by the timeout.
+        """
         named = majority_master(ask_sentinels(self.access()))
-        views = self.views()
-        return next(
-            (n for n, v in views.items() if v.role == "master" and v.address == named),
-            "",
-        )
+        node = next((n for n, address in self.nodes.items() if address == named), "")
+        if node in {"", other_than}:
+            return ""
+        return node if ask_node(self.access(), self.nodes[node]).role == "master" else ""
 
     def healthy(self) -> bool:
         """One master for all sentinels, every other node its linked replica with its offset."""

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-
 PROJECT = f"""name: trivial
 runtime:
   name: python
