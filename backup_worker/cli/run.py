@@ -55,6 +55,7 @@ def _run(session: Session, health_file: Path) -> NoReturn:
         emit("backups are off", level=logging.WARNING, setting="REDIS_BACKUP_ENABLED")
         _idle(health_file)
     access, recipients = session.access, session.recipients
+    _warn_of_open_restore(config.state)
     emit(
         "started",
         interval=config.interval.total_seconds(),
@@ -67,6 +68,20 @@ def _run(session: Session, health_file: Path) -> NoReturn:
         retention=config.retention,
         health_file=health_file,
     ).run()
+
+
+def _warn_of_open_restore(state: Path) -> None:
+    """Say that a restore was interrupted: until it is ended Sentinel waits longer than usual."""
+    from backup_worker.eventlog import emit  # noqa: PLC0415
+    from backup_worker.restore import journal  # noqa: PLC0415
+
+    if open_restore := journal.load(state):
+        emit(
+            "a restore was interrupted",
+            level=logging.ERROR,
+            snapshot=open_restore.snapshot,
+            hint="end it with `backup-worker restore --resume` or `--undo`",
+        )
 
 
 def _idle(health_file: Path) -> NoReturn:

@@ -9,45 +9,65 @@ Figure = Callable[[str], None]
 DOWN_AFTER = 5.0
 
 
-def role(cluster: LiveCluster, node: str) -> str | None:
-    return ask_node(cluster.access(), cluster.nodes[node]).role
+def masters(cluster: LiveCluster, *, besides: str) -> list[str]:
+    """Name the other nodes that say they are master: by ROLE, which is what accepts writes."""
+    return [
+        node
+        for node, address in cluster.nodes.items()
+        if node != besides and ask_node(cluster.access(), address).role == "master"
+    ]
 
 
-def new_master_after(cluster: LiveCluster, old: str, *, within: float) -> float:
+def new_master_after(cluster: LiveCluster, old: str) -> float:
     return eventually(
-        lambda: cluster.master(other_than=old) != "", within=within, what="a new master"
+        lambda: masters(cluster, besides=old) != [], within=DOWN_AFTER + 2, what="a new master"
     )
+
+
+def sentinels_agree_after(cluster: LiveCluster, old: str) -> float:
+    """Say how long the majority then took to name it: the leader looks at it once a second."""
+    return eventually(
+        lambda: cluster.master(other_than=old) != "", within=3, what="a majority for it"
+    )
+
+
+def returns_as_a_replica(cluster: LiveCluster, node: str) -> None:
+    """Start the node and watch its role from its first answer on: it is never master."""
+    docker("start", cluster.container(node))
+    roles: set[str | None] = set()
+
+    def is_replica() -> bool:
+        roles.add(ask_node(cluster.access(), cluster.nodes[node]).role)
+        return "slave" in roles
+
+    eventually(is_replica, within=60, what=f"{node} back as a replica", every=0.02)
+    assert "master" not in roles
+    cluster.wait_until_healthy()
 
 
 def test_killed_master_is_replaced_and_returns_as_a_replica(
     cluster: LiveCluster, figure: Figure
 ) -> None:
-    outages = []
+    promoted, named = [], []
     for _ in range(10):
         old = cluster.master()
         docker("kill", cluster.container(old))
-        outages.append(new_master_after(cluster, old, within=DOWN_AFTER + 2))
-        docker("start", cluster.container(old))
-        roles = set()
-        eventually(
-            lambda: roles.add(role(cluster, old)) or "slave" in roles,  # noqa: B023
-            within=60,
-            what=f"{old} back as a replica",
-            every=0.02,
-        )
-        assert "master" not in roles
-        cluster.wait_until_healthy()
-    figure(f"new master after {sorted(round(outage, 2) for outage in outages)} s")
+        promoted.append(new_master_after(cluster, old))
+        named.append(promoted[-1] + sentinels_agree_after(cluster, old))
+        returns_as_a_replica(cluster, old)
+    figure(f"promoted after {sorted(round(seconds, 2) for seconds in promoted)} s")
+    figure(f"named by a majority after {sorted(round(seconds, 2) for seconds in named)} s")
 
 
-def test_server_killed_inside_its_container_fails_over_at_once(
+def test_server_killed_inside_its_container_is_replaced(
     cluster: LiveCluster, figure: Figure
 ) -> None:
     old = cluster.master()
-    docker("exec", cluster.container(old), "pkill", "-9", "-x", "redis-server")
-    took = new_master_after(cluster, old, within=DOWN_AFTER + 2)
+    server = "kill -9 $(cat /proc/1/task/1/children)"
+    docker("exec", cluster.container(old), "sh", "-c", server)
+    figure(f"promoted after {new_master_after(cluster, old):.2f} s")
     cluster.wait_until_healthy()
-    figure(f"new master after {took:.2f} s")
+    assert cluster.views()[old].role == "slave"
 
 
 def test_stopped_master_hands_over_and_no_acknowledged_write_is_lost(
@@ -57,7 +77,7 @@ def test_stopped_master_hands_over_and_no_acknowledged_write_is_lost(
     with cluster.writers(4) as ledger:
         ledger.wait_for_writes(2000)
         docker("stop", cluster.container(old))
-        assert cluster.master(other_than=old)
+        assert len(masters(cluster, besides=old)) == 1
         ledger.wait_for_writes(2000)
     docker("start", cluster.container(old))
     cluster.wait_until_healthy()
