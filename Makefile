@@ -36,7 +36,7 @@ lint: bootstrap ## ruff, mypy, import-linter, shellcheck
 	shellcheck $(SHELL_FILES)
 
 test: bootstrap ## everything that can be tested on one machine; ARGS="-k name" for some of it
-	@$(TOOLCHAIN) ensure
+	@$(TOOLCHAIN) ensure redis-8 redis-7 valkey-8
 	@$(TOOLCHAIN) test-tools
 	@$(TOOLCHAIN) run $(BIN)/python -m pytest $(ARGS)
 

@@ -5,17 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docker.stack import LiveCluster, Stack
-
-SETTINGS = {
-    "namePrefix": "it-",
-    "portOffset": 2000,
-    "subnet": "172.28.95.0/24",
-    "debugCommand": "local",
-    # Redis 8 spins while it pauses its I/O threads: with more threads than cores three idle nodes
-    # took 0.8 of a core here, and every time in these tests was the scheduler's.
-    "ioThreads": 1,
-}
+from tests.docker.stack import SETTINGS, LiveCluster, Stack
 
 
 @pytest.fixture(scope="session")

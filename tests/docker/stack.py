@@ -24,6 +24,16 @@ from tests.processes.ledger import Ledger
 REPOSITORY = Path(__file__).resolve().parents[2]
 PATIENCE = 420.0
 
+SETTINGS = {
+    "namePrefix": "it-",
+    "portOffset": 2000,
+    "subnet": "172.28.95.0/24",
+    "debugCommand": "local",
+    # Redis 8 spins while it pauses its I/O threads: with more threads than cores three idle nodes
+    # took 0.8 of a core here, and every time in these tests was the scheduler's.
+    "ioThreads": 1,
+}
+
 Finished = subprocess.CompletedProcess[str]
 
 
