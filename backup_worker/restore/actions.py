@@ -68,8 +68,17 @@ def writes_paused(access: Access, master: Address) -> Iterator[int]:
         try:
             yield count_keys(client.info("keyspace"))
         finally:
-            with suppress(redis.RedisError, OSError):
-                client.execute_command("CLIENT", "UNPAUSE")
+            resume_writes(access, master)
+
+
+def resume_writes(access: Access, master: Address) -> None:
+    """End a pause, if there is one and the node answers.
+
+    A killed restore leaves its pause behind. Sentinel's own PUBLISH waits in it, and once
+    down-after is back to its usual length Sentinel takes a paused master for down.
+    """
+    with suppress(redis.RedisError, OSError), access.connect(master) as client:
+        client.execute_command("CLIENT", "UNPAUSE")
 
 
 def _all(tell: Callable[[Address], Any], addresses: Sequence[Address]) -> None:

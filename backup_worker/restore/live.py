@@ -148,7 +148,7 @@ def resume(
     """Finish an open restore; loads the snapshot again only where that is still needed."""
     with ScratchLoader(target, journal.snapshot, journal.master, open_rdb, report) as loader:
         runner = _runner(target, loader, report)
-        return _outcome(journal, runner.finish(journal), runner, loader)
+        return _outcome(journal, runner.resume(journal), runner, loader)
 
 
 def undo(

@@ -92,8 +92,14 @@ class Runner:
             self.full_syncs += seen.node(journal.master).sync_full
         return seen
 
+    def resume(self, journal: Journal) -> Seen:
+        """Finish what a killed process began, as `finish` does."""
+        actions.resume_writes(self.access, journal.master)
+        return self.finish(journal)
+
     def undo(self, journal: Journal) -> Seen:
         """Bring the cluster back to where it was and close the journal."""
+        actions.resume_writes(self.access, journal.master)
         return self._drive(journal, decision.next_undo)
 
     def look(self, journal: Journal) -> Seen:

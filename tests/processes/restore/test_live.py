@@ -136,6 +136,21 @@ def test_a_killed_restore_is_undone(
     assert_calm(cluster, worker)
 
 
+@pytest.mark.parametrize("way", ["--undo", "--resume"])
+def test_a_pause_that_a_killed_restore_left_is_ended(
+    shared: Shared, snapshot: tuple[str, list[str], list[int]], way: str
+) -> None:
+    """It dies between pausing the master's writes and attaching it: Sentinel must not act on it."""
+    cluster, worker = shared
+    identity, _, _ = snapshot
+    worker.kill_at("hold", identity)
+    with cluster.master.client(timeout=5.0) as client:
+        client.execute_command("CLIENT", "PAUSE", "60000", "WRITE")
+        assert worker.restore(way).code == 0
+        assert client.set("written", "after") is True
+    assert_calm(cluster, worker)
+
+
 def test_undo_without_a_key_says_that_the_safety_snapshot_is_needed(
     shared: Shared, snapshot: tuple[str, list[str], list[int]]
 ) -> None:
