@@ -134,20 +134,30 @@ def parse_replication(address: Address, info: Mapping[str, Any]) -> NodeView:
     )
 
 
+def sentinel_fields(client: redis.Redis, master_name: str) -> dict[str, Any]:
+    """Ask a sentinel for all it knows of a master, in whichever form redis-py gives it."""
+    state: Any = client.execute_command("SENTINEL", "MASTER", master_name)  # type: ignore[no-untyped-call]
+    return state if isinstance(state, dict) else dict(zip(state[::2], state[1::2], strict=True))
+
+
+def flags_of(fields: Mapping[str, Any]) -> frozenset[str]:
+    """Return the flags in what `sentinel_fields` gave."""
+    flags = fields["flags"]
+    return frozenset(flags if isinstance(flags, set | frozenset) else str(flags).split(","))
+
+
 def ask_sentinel(access: Access, sentinel: Address) -> SentinelView:
     """Ask one sentinel; a failure is an answer too."""
     try:
         with access.connect(sentinel) as client:
-            state = client.execute_command("SENTINEL", "MASTER", access.master_name)
+            fields = sentinel_fields(client, access.master_name)
     except (redis.RedisError, OSError) as error:
-        return SentinelView(sentinel, problem=_one_line(error))
-    fields = state if isinstance(state, dict) else dict(zip(state[::2], state[1::2], strict=True))
-    flags = fields["flags"]
+        return SentinelView(sentinel, problem=one_line(error))
     return SentinelView(
         sentinel,
         master=Address(fields["ip"], int(fields["port"])),
         replicas=int(fields["num-slaves"]),
-        flags=frozenset(flags if isinstance(flags, set | frozenset) else str(flags).split(",")),
+        flags=flags_of(fields),
         down_after=int(fields["down-after-milliseconds"]) / 1000,
         failover_timeout=int(fields["failover-timeout"]) / 1000,
     )
@@ -159,7 +169,7 @@ def ask_node(access: Access, address: Address) -> NodeView:
         with access.connect(address) as client:
             info = client.info()
     except (redis.RedisError, OSError) as error:
-        return NodeView(address, problem=_one_line(error))
+        return NodeView(address, problem=one_line(error))
     return parse_replication(address, info)
 
 
@@ -226,5 +236,6 @@ def at_once(ask: Callable[[Address], T], addresses: Sequence[Address]) -> list[T
         return list(pool.map(ask, addresses))
 
 
-def _one_line(error: Exception) -> str:
+def one_line(error: Exception) -> str:
+    """Return the first line of what an error says."""
     return (str(error) or type(error).__name__).splitlines()[0]

@@ -6,9 +6,9 @@ from typing import Any
 
 import redis
 
-from backup_worker.restore.survey import at_once, count_keys
+from backup_worker.restore.survey import count_keys
 from redis_ha.connection import Address
-from redis_ha.discovery import Access
+from redis_ha.discovery import Access, at_once
 
 # Longer than telling three nodes takes, short enough for clients if we die in between.
 _PAUSE_MILLISECONDS = 10_000

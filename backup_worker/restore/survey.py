@@ -1,16 +1,21 @@
 """What a live restore must know of the cluster, seen at one moment; asking is thin and bounded."""
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import redis
 
 from redis_ha.connection import Address
-from redis_ha.discovery import Access, NodeView, parse_replication
-
-T = TypeVar("T")
+from redis_ha.discovery import (
+    Access,
+    NodeView,
+    at_once,
+    flags_of,
+    one_line,
+    parse_replication,
+    sentinel_fields,
+)
 
 
 @dataclass(frozen=True)
@@ -151,7 +156,7 @@ def ask_node(access: Access, address: Address) -> NodeState:
             busy = bool(int(info.get("loading", 0)))
             return parse_node(address, info, None if busy else _config(client))
     except (redis.RedisError, OSError) as error:
-        return NodeState(NodeView(address, problem=_one_line(error)))
+        return NodeState(NodeView(address, problem=one_line(error)))
 
 
 def _config(client: redis.Redis) -> dict[str, str]:
@@ -163,18 +168,16 @@ def ask_sentinel(access: Access, address: Address) -> SentinelState:
     """Ask one sentinel; a failure is an answer too."""
     try:
         with access.connect(address) as client:
-            state = client.execute_command("SENTINEL", "MASTER", access.master_name)
+            fields = sentinel_fields(client, access.master_name)
     except (redis.RedisError, OSError) as error:
-        return SentinelState(address, problem=_one_line(error))
-    fields = state if isinstance(state, dict) else dict(zip(state[::2], state[1::2], strict=True))
-    flags = fields["flags"]
+        return SentinelState(address, problem=one_line(error))
     return SentinelState(
         address,
         master=Address(fields["ip"], int(fields["port"])),
         down_after=int(fields["down-after-milliseconds"]),
         master_reports=str(fields["role-reported"]),
         config_epoch=int(fields["config-epoch"]),
-        flags=frozenset(flags if isinstance(flags, set | frozenset) else str(flags).split(",")),
+        flags=flags_of(fields),
     )
 
 
@@ -187,13 +190,3 @@ def look(
         sentinels=tuple(at_once(lambda one: ask_sentinel(access, one), access.sentinels)),
         scratch=scratch(),
     )
-
-
-def at_once(ask: Callable[[Address], T], addresses: Sequence[Address]) -> list[T]:
-    """Do the same with several nodes in parallel; answers in the order of the addresses."""
-    with ThreadPoolExecutor(max_workers=max(1, len(addresses))) as pool:
-        return list(pool.map(ask, addresses))
-
-
-def _one_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
