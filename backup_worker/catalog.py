@@ -2,18 +2,18 @@
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from backup_worker import manifest as manifests
+from backup_worker import proof as proofs
 from backup_worker.errors import ObjectNotFound, SnapshotCorrupt, SnapshotNotFound
-from backup_worker.manifest import Manifest
-from backup_worker.store.contract import Store, StoredObject
+from backup_worker.manifest import Kind, Manifest
+from backup_worker.proof import Proof
+from backup_worker.store.contract import Store, StoredObject, read_small
 from backup_worker.transform.signing import verify
 
 LATEST = "latest"
-_MAX_MANIFEST = 1024 * 1024
 _READERS = 8
 _NAMED_CANDIDATES = 5
 
@@ -22,7 +22,9 @@ _NAMED_CANDIDATES = 5
 class Entry:
     """One snapshot as the store shows it; without a manifest it is bad, and `problem` says why.
 
-    `size` is the stored object's, in bytes; -1 when the object is missing.
+    `size` is the stored object's, in bytes; -1 when the object is missing. `proof` is the one that
+    counts: signed, and of these bytes. `note` names what is wrong beside the data: a proof that
+    does not count, contents that are missing.
     """
 
     id: str
@@ -30,10 +32,45 @@ class Entry:
     size: int
     manifest: Manifest | None = None
     problem: str = ""
+    proof: Proof | None = None
+    note: str = ""
 
     @property
     def good(self) -> bool:
         return self.manifest is not None
+
+    @property
+    def proven(self) -> bool:
+        return self.good and self.proof is not None and self.proof.proven
+
+    @property
+    def failed(self) -> bool:
+        """Say whether a proof tells that it can't be used."""
+        return self.good and self.proof is not None and not self.proof.proven
+
+    @property
+    def state(self) -> str:
+        """One of bad, failed, proven, not proven."""
+        if not self.good:
+            return "bad"
+        if self.failed:
+            return "failed"
+        return "proven" if self.proven else "not proven"
+
+    @property
+    def restorable(self) -> bool:
+        """Say whether `latest` may mean it: it never means what a restore was to get rid of."""
+        return self.manifest is not None and not self.failed and self.manifest.kind != Kind.SAFETY
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What lies under one snapshot's prefix: sizes in bytes, -1 for what is missing."""
+
+    size: int = -1
+    contents: int = -1
+    manifest: bool = False
+    proof: bool = False
 
 
 @dataclass(frozen=True)
@@ -45,8 +82,8 @@ class Listing:
 
     @property
     def latest(self) -> Entry | None:
-        """The newest good entry."""
-        return next((entry for entry in self.entries if entry.good), None)
+        """The newest entry that `latest` may mean."""
+        return next((entry for entry in self.entries if entry.restorable), None)
 
 
 @dataclass(frozen=True)
@@ -58,47 +95,52 @@ class Catalog:
 
     def list(self) -> Listing:
         """Read all manifests. A bad one is an entry with its reason; raises StoreUnreachable."""
-        sizes = sizes_by_snapshot(self.store.list(manifests.SNAPSHOTS))
-        named = [key for key, (_, has_manifest) in sizes.items() if has_manifest]
+        parts = parts_by_snapshot(self.store.list(manifests.SNAPSHOTS))
+        named = [key for key, found in parts.items() if found.manifest]
         with ThreadPoolExecutor(_READERS) as pool:
-            entries = pool.map(lambda key: self._entry(key, sizes[key][0]), named)
+            entries = pool.map(lambda key: self._entry(key, parts[key]), named)
             found = newest_first(entries)
         orphans = [
-            Entry(key, moment_of(key), size, problem="no manifest")
-            for key, (size, has_manifest) in sizes.items()
-            if not has_manifest
+            Entry(key, moment_of(key), present.size, problem="no manifest")
+            for key, present in parts.items()
+            if not present.manifest
         ]
         return Listing(tuple(found), tuple(newest_first(orphans)))
 
     def find(self, name: str) -> Manifest:
-        """Return the manifest that `latest`, an id, or the unique beginning of one names.
+        """Return the manifest of what `name` names; see `choose`."""
+        return require_manifest(self.find_entry(name))
 
-        Raises SnapshotNotFound with candidates, SnapshotCorrupt when that snapshot is bad.
-        """
-        return choose(self.list().entries, name)
+    def find_entry(self, name: str) -> Entry:
+        """Return the entry that `name` names, be it bad; raises SnapshotNotFound."""
+        return choose_entry(self.list().entries, name)
 
-    def _entry(self, snapshot: str, size: int) -> Entry:
+    def _entry(self, snapshot: str, parts: Parts) -> Entry:
         key = manifests.manifest_key(snapshot)
         try:
-            payload = verify(
-                self._read(key), self.trusted, payload_type=manifests.PAYLOAD_TYPE, subject=key
-            )
-            found = manifests.decode(payload, key=key)
+            found = manifests.decode(self._signed(key, manifests.PAYLOAD_TYPE), key=key)
         except (SnapshotCorrupt, ObjectNotFound) as error:
-            return Entry(snapshot, moment_of(snapshot), size, problem=error.cause)
-        problem = mismatch(found, snapshot, size)
-        if problem:
-            return Entry(snapshot, moment_of(snapshot), size, problem=problem)
-        return Entry(snapshot, found.taken_at, size, found)
+            return Entry(snapshot, moment_of(snapshot), parts.size, problem=error.cause)
+        if problem := mismatch(found, snapshot, parts.size):
+            return Entry(snapshot, moment_of(snapshot), parts.size, problem=problem)
+        proof, note = self._proof(found) if parts.proof else (None, "")
+        note = note or contents_note(found, parts.contents)
+        return Entry(snapshot, found.taken_at, parts.size, found, proof=proof, note=note)
 
-    def _read(self, key: str) -> bytes:
-        content = b""
-        with closing(self.store.get(key)) as chunks:
-            for chunk in chunks:
-                content += chunk
-                if len(content) > _MAX_MANIFEST:
-                    break
-        return content[:_MAX_MANIFEST]
+    def _proof(self, manifest: Manifest) -> tuple[Proof | None, str]:
+        """Read a snapshot's proof, or say why it does not count."""
+        key = manifests.proof_key(manifest.id)
+        try:
+            proof = proofs.decode(self._signed(key, proofs.PAYLOAD_TYPE), key=key)
+        except (SnapshotCorrupt, ObjectNotFound) as error:
+            return None, f"its proof does not count: {error.cause}"
+        if problem := proofs.mismatch(proof, manifest):
+            return None, f"its proof does not count: {problem}"
+        return proof, ""
+
+    def _signed(self, key: str, payload_type: str) -> bytes:
+        envelope = read_small(self.store, key)
+        return verify(envelope, self.trusted, payload_type=payload_type, subject=key)
 
 
 def newest_first(entries: Iterable[Entry]) -> list[Entry]:
@@ -107,38 +149,44 @@ def newest_first(entries: Iterable[Entry]) -> list[Entry]:
 
 
 def choose(entries: Sequence[Entry], name: str) -> Manifest:
-    """Find a snapshot by name among entries, newest first; see Catalog.find."""
+    """Return the manifest that `latest`, an id, or the unique beginning of one names.
+
+    Entries are newest first. Raises SnapshotNotFound with candidates, SnapshotCorrupt when that
+    snapshot is bad.
+    """
+    return require_manifest(choose_entry(entries, name))
+
+
+def choose_entry(entries: Sequence[Entry], name: str) -> Entry:
+    """Find a snapshot's entry by name as `choose` does, be it bad."""
     if name == LATEST:
-        wanted = [entry for entry in entries if entry.good][:1]
+        wanted = [entry for entry in entries if entry.restorable][:1]
     else:
         wanted = [entry for entry in entries if name and entry.id.startswith(name)]
     if len(wanted) != 1:
         raise _not_found(entries, wanted, name)
-    if wanted[0].manifest is None:
-        raise SnapshotCorrupt(
-            operation="open",
-            subject=f"snapshot {wanted[0].id}",
-            cause=wanted[0].problem,
-            hint="choose another that `backup-worker list` shows as verified",
-        )
-    return wanted[0].manifest
+    return wanted[0]
 
 
-def sizes_by_snapshot(objects: Iterable[StoredObject]) -> dict[str, tuple[int, bool]]:
-    """Say for each snapshot id the object's size (-1: missing) and whether it has a manifest.
+def parts_by_snapshot(objects: Iterable[StoredObject]) -> dict[str, Parts]:
+    """Say for each snapshot id what is there of it.
 
     Keys that are not of this format are none of ours and left out.
     """
-    found: dict[str, tuple[int, bool]] = {}
+    found: dict[str, Parts] = {}
     for stored in objects:
         snapshot = stored.key.removeprefix(manifests.SNAPSHOTS).partition("/")[0]
         if not manifests.ID_PATTERN.fullmatch(snapshot):
             continue
-        size, has_manifest = found.get(snapshot, (-1, False))
+        parts = found.get(snapshot, Parts())
         if stored.key == manifests.manifest_key(snapshot):
-            found[snapshot] = (size, True)
+            found[snapshot] = replace(parts, manifest=True)
         elif stored.key == manifests.object_key(snapshot):
-            found[snapshot] = (stored.size, has_manifest)
+            found[snapshot] = replace(parts, size=stored.size)
+        elif stored.key == manifests.contents_key(snapshot):
+            found[snapshot] = replace(parts, contents=stored.size)
+        elif stored.key == manifests.proof_key(snapshot):
+            found[snapshot] = replace(parts, proof=True)
     return found
 
 
@@ -153,12 +201,34 @@ def mismatch(manifest: Manifest, snapshot: str, size: int) -> str:
     return ""
 
 
+def contents_note(manifest: Manifest, size: int) -> str:
+    """Say what is wrong with the contents beside the data; empty when nothing is."""
+    contents = manifest.contents
+    if contents is None or size == contents.stored.size:
+        return ""
+    if size < 0:
+        return "its contents are missing"
+    return f"its contents have {size} bytes, the manifest says {contents.stored.size}"
+
+
 def moment_of(snapshot: str) -> datetime:
     """Read the time out of a snapshot's id; the beginning of time where it is no real date."""
     try:
         return datetime.strptime(snapshot[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     except ValueError:
         return datetime.min.replace(tzinfo=UTC)
+
+
+def require_manifest(entry: Entry) -> Manifest:
+    """Return an entry's manifest; raises SnapshotCorrupt for a bad one."""
+    if entry.manifest is None:
+        raise SnapshotCorrupt(
+            operation="open",
+            subject=f"snapshot {entry.id}",
+            cause=entry.problem,
+            hint="choose another that `backup-worker list` shows as proven",
+        )
+    return entry.manifest
 
 
 def _not_found(entries: Sequence[Entry], wanted: Sequence[Entry], name: str) -> SnapshotNotFound:

@@ -1,9 +1,12 @@
-"""The health file: one line that the container's health check reads, and whose age it judges."""
+"""The files by which a worker says how it goes; their age shows that it still does.
+
+One is the health file: a line that the container's health check reads.
+"""
 
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -14,7 +17,7 @@ STUCK_SECONDS = 300.0
 
 
 class Heartbeat:
-    """Writes what `line` says to a file every few seconds, from a thread of its own.
+    """Writes each file's text every few seconds, from a thread of its own.
 
     Work that blocks for a while is no fault; work that shows no sign of life for STUCK_SECONDS
     is: then the file is left to go stale. A directory that isn't there or can't be written ends
@@ -23,13 +26,11 @@ class Heartbeat:
 
     def __init__(
         self,
-        path: Path,
-        line: Callable[[], str],
+        texts: Mapping[Path, Callable[[], str]],
         *,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._path = path
-        self._line = line
+        self._texts = texts
         self._monotonic = monotonic
         self._last_sign = monotonic()
         self._end = threading.Event()
@@ -53,10 +54,11 @@ class Heartbeat:
         """Write now, atomically, unless the work is stuck."""
         if self._monotonic() - self._last_sign > STUCK_SECONDS:
             return
-        temporary = self._path.with_name(f".{self._path.name}.{os.getpid()}")
-        with suppress(OSError):
-            temporary.write_text(self._line().replace("\n", " ") + "\n")
-            temporary.replace(self._path)
+        for path, text in self._texts.items():
+            temporary = path.with_name(f".{path.name}.{os.getpid()}")
+            with suppress(OSError):
+                temporary.write_text(text().replace("\n", " ") + "\n")
+                temporary.replace(path)
 
     def _beat(self) -> None:
         while not self._end.wait(BEAT_SECONDS):

@@ -7,11 +7,14 @@ import json
 import re
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any
 
 from backup_worker.errors import SnapshotCorrupt
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+# Version 1 had no kind, term and contents.
+_READABLE = (1, FORMAT_VERSION)
 PAYLOAD_TYPE = "application/vnd.redis-ha.manifest.v1+json"
 SNAPSHOTS = "snapshots/"
 ID_PATTERN = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
@@ -47,9 +50,32 @@ class Content:
     sha256: str
 
 
+class Kind(StrEnum):
+    """Why a snapshot was taken."""
+
+    SCHEDULED = "scheduled"
+    MANUAL = "manual"
+    # Of what a restore replaces: `latest` never means it.
+    SAFETY = "safety"
+    # At once after a gap in the log.
+    GAP = "gap"
+
+
+@dataclass(frozen=True)
+class Contents:
+    """The object beside the data: configuration, users and sentinel state, as stored and plain."""
+
+    object_key: str
+    stored: Content
+    plain: Content
+
+
 @dataclass(frozen=True)
 class Manifest:
-    """One snapshot. `seconds` is how long the transfer took; `source` the node it came from."""
+    """One snapshot. `seconds` is how long the transfer took; `source` the node it came from.
+
+    `term` is that of the lease under which it was taken, 0 outside one.
+    """
 
     id: str
     taken_at: datetime
@@ -61,6 +87,9 @@ class Manifest:
     rdb: Content
     recipients: tuple[str, ...]
     seconds: float
+    kind: Kind = Kind.SCHEDULED
+    term: int = 0
+    contents: Contents | None = None
 
 
 def new_id(taken_at: datetime, *, nonce: bytes) -> str:
@@ -71,6 +100,16 @@ def new_id(taken_at: datetime, *, nonce: bytes) -> str:
 def object_key(snapshot_id: str) -> str:
     """Return the key of the encrypted RDB."""
     return f"{SNAPSHOTS}{snapshot_id}/dump.rdb.zst.age"
+
+
+def contents_key(snapshot_id: str) -> str:
+    """Return the key of the encrypted contents document."""
+    return f"{SNAPSHOTS}{snapshot_id}/contents.json.zst.age"
+
+
+def proof_key(snapshot_id: str) -> str:
+    """Return the key of the signed proof."""
+    return f"{SNAPSHOTS}{snapshot_id}/proof.json"
 
 
 def manifest_key(snapshot_id: str) -> str:
@@ -104,7 +143,7 @@ def decode(payload: bytes, *, key: str) -> Manifest:
 
 
 def _from_fields(fields: dict[str, Any]) -> Manifest:
-    if fields.pop("format") != FORMAT_VERSION:
+    if fields.pop("format") not in _READABLE:
         raise ValueError("another format version")
     taken_at = datetime.fromisoformat(fields.pop("taken_at"))
     if not ID_PATTERN.fullmatch(fields["id"]) or taken_at.tzinfo is None:
@@ -118,10 +157,21 @@ def _from_fields(fields: dict[str, Any]) -> Manifest:
         stored=Content(**fields.pop("stored")),
         rdb=Content(**fields.pop("rdb")),
         recipients=tuple(fields.pop("recipients")),
+        kind=Kind(fields.pop("kind", Kind.SCHEDULED)),
+        contents=_contents(fields.pop("contents", None), fields["id"]),
         **fields,
     )
     _check_types(manifest)
     return manifest
+
+
+def _contents(fields: dict[str, Any] | None, snapshot: str) -> Contents | None:
+    if fields is None:
+        return None
+    if fields["object_key"] != contents_key(snapshot):
+        raise ValueError("the contents' key is not this snapshot's")
+    stored, plain = Content(**fields["stored"]), Content(**fields["plain"])
+    return Contents(fields["object_key"], stored, plain)
 
 
 def _check_types(manifest: Manifest) -> None:
@@ -131,6 +181,7 @@ def _check_types(manifest: Manifest) -> None:
         manifest.replication.offset,
         manifest.replication.stream_db,
         manifest.engine.rdb_version,
+        manifest.term,
     )
     texts = (
         manifest.engine.name,

@@ -1,84 +1,169 @@
-"""Which snapshots stay and which go: decided with a reason for each, then done."""
+"""What stays in the store and what goes: decided with a reason for each object. Pure.
 
-from collections.abc import Sequence
+What deletes is pruning.py.
+"""
+
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 
 from backup_worker.catalog import Entry, Listing, newest_first
-from backup_worker.errors import BackupError
-from backup_worker.manifest import manifest_key, object_key
-from backup_worker.store.contract import Store
+from backup_worker.holdings import Holdings
+from backup_worker.lease.document import key_of
+from backup_worker.lease.keeping import KEPT_TERMS, old_terms
+from backup_worker.log.lineage import Forest
+from backup_worker.log.segment import SegmentName, parse_key
+from backup_worker.manifest import Manifest, contents_key, manifest_key, object_key, proof_key
 
 # No transfer takes that long: an object that old without a manifest has lost its writer.
-ORPHAN_PATIENCE = timedelta(days=1)
+HALF_PATIENCE = timedelta(days=1)
+
+
+class What(StrEnum):
+    """The kinds of things that a store holds of ours."""
+
+    SNAPSHOT = "snapshot"
+    SEGMENT = "segment"
+    # Objects of a snapshot or a segment whose manifest isn't there, or the other way round.
+    HALF = "half"
+    LEASE = "lease"
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What becomes of one snapshot, and why."""
+    """What becomes of one thing, and why; `keys` are its objects in the order they would go."""
 
-    snapshot: str
+    what: What
+    name: str
     keep: bool
     reason: str
+    keys: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Pruned:
-    """What was deleted, and what the store refused to delete: pairs of id and cause."""
+def plan_retention(holdings: Holdings, *, now: datetime, window: timedelta) -> list[Verdict]:
+    """Say for all that a store holds whether it stays and why; snapshots first, newest first.
 
-    deleted: tuple[str, ...]
-    refused: tuple[tuple[str, str], ...]
-
-
-def plan_retention(listing: Listing, *, now: datetime, window: timedelta) -> list[Verdict]:
-    """Say for each snapshot, newest first, whether it stays and why; then for each orphan.
-
-    The newest good snapshot stays whatever its age. Without a good one no snapshot goes: what
-    can't be read today may be all there is.
+    Snapshots within the window stay, and whatever their age the newest proven one and the newest
+    that `latest` would mean. Without a good one nothing goes: what can't be read today may be
+    all there is. Segments stay that follow on a kept snapshot, and those younger than the oldest
+    kept one; so do those whose place in history is unknown.
     """
-    newest_good = listing.latest.id if listing.latest else None
-    ordered = newest_first(listing.entries)
+    snapshots = list(_judge_snapshots(holdings.snapshots, horizon=now - window))
+    kept = {verdict.name for verdict in snapshots if verdict.keep}
+    bases = [
+        entry.manifest
+        for entry in holdings.snapshots.entries
+        if entry.manifest is not None and entry.id in kept
+    ]
     return [
-        *(_judge(entry, newest_good=newest_good, horizon=now - window) for entry in ordered),
-        *(_judge_orphan(orphan, horizon=now - ORPHAN_PATIENCE) for orphan in listing.orphans),
+        *snapshots,
+        *_judge_segments(holdings, bases),
+        *_judge_halves(holdings, horizon=now - HALF_PATIENCE),
+        *_judge_leases(holdings.leases),
     ]
 
 
-def prune(store: Store, verdicts: Sequence[Verdict]) -> Pruned:
-    """Delete what is not to be kept; each by itself, so that one refusal stops no other.
-
-    The manifest goes first: a listed snapshot always has its object.
-    """
-    deleted, refused = [], []
-    for verdict in verdicts:
-        if verdict.keep:
-            continue
-        try:
-            discard(store, verdict.snapshot)
-        except BackupError as error:
-            refused.append((verdict.snapshot, error.cause))
-        else:
-            deleted.append(verdict.snapshot)
-    return Pruned(tuple(deleted), tuple(refused))
+def snapshot_keys(snapshot: str) -> tuple[str, ...]:
+    """Name a snapshot's objects in the order they go: a listed one always has all its parts."""
+    return tuple(key(snapshot) for key in (manifest_key, proof_key, contents_key, object_key))
 
 
-def discard(store: Store, snapshot: str) -> None:
-    """Delete one snapshot, or what is there of it."""
-    store.delete(manifest_key(snapshot))
-    store.delete(object_key(snapshot))
+def _judge_snapshots(listing: Listing, *, horizon: datetime) -> Iterator[Verdict]:
+    precious = _precious(listing)
+    for entry in newest_first(listing.entries):
+        keep, reason = _judge_snapshot(entry, precious, horizon)
+        yield Verdict(What.SNAPSHOT, entry.id, keep, reason, snapshot_keys(entry.id))
 
 
-def _judge(entry: Entry, *, newest_good: str | None, horizon: datetime) -> Verdict:
-    if entry.id == newest_good:
-        return Verdict(entry.id, True, "last good snapshot")
-    if newest_good is None:
-        return Verdict(entry.id, True, "there is no good snapshot")
+def _precious(listing: Listing) -> dict[str, str]:
+    """Return the snapshots that stay whatever their age, with the reason."""
+    usable = [entry for entry in newest_first(listing.entries) if entry.restorable]
+    usable = usable or [entry for entry in newest_first(listing.entries) if entry.good]
+    proven = [entry for entry in usable if entry.proven]
+    found = {entry.id: "last good snapshot" for entry in usable[:1]}
+    return found | {entry.id: "last proven snapshot" for entry in proven[:1]}
+
+
+def _judge_snapshot(entry: Entry, precious: dict[str, str], horizon: datetime) -> tuple[bool, str]:
+    if entry.id in precious:
+        return True, precious[entry.id]
+    if not precious:
+        return True, "there is no good snapshot"
     if entry.taken_at >= horizon:
-        return Verdict(entry.id, True, f"younger than {horizon:%Y-%m-%d %H:%M}")
-    return Verdict(entry.id, False, f"older than {horizon:%Y-%m-%d %H:%M}")
+        return True, f"younger than {horizon:%Y-%m-%d %H:%M}"
+    return False, f"older than {horizon:%Y-%m-%d %H:%M}"
 
 
-def _judge_orphan(orphan: Entry, *, horizon: datetime) -> Verdict:
-    if orphan.taken_at >= horizon:
-        return Verdict(orphan.id, True, "no manifest yet: may be under way")
-    return Verdict(orphan.id, False, "no manifest: an unfinished transfer")
+def _judge_segments(holdings: Holdings, bases: Sequence[Manifest]) -> Iterator[Verdict]:
+    oldest = min((base.taken_at for base in bases), default=None)
+    after = {replid: _needed_after(replid, holdings, bases) for replid in holdings.timelines}
+    for name in holdings.log.names:
+        keep, reason = _judge_segment(name, after, oldest)
+        yield Verdict(What.SEGMENT, name.stem, keep, reason, (name.manifest_key, name.object_key))
+
+
+def _judge_segment(
+    name: SegmentName, after: dict[str, int | None], oldest: datetime | None
+) -> tuple[bool, str]:
+    if oldest is None:
+        return True, "there is no good snapshot"
+    if name.replid not in after:
+        return True, "its place in history can't be read"
+    start = after[name.replid]
+    if start is not None and name.end > start:
+        return True, "follows on a snapshot that stays"
+    if _arrived(name) >= oldest:
+        return True, f"younger than the oldest snapshot that stays, of {oldest:%Y-%m-%d %H:%M}"
+    return False, f"before the oldest snapshot that stays, of {oldest:%Y-%m-%d %H:%M}"
+
+
+def _needed_after(replid: str, holdings: Holdings, bases: Sequence[Manifest]) -> int | None:
+    """Return the lowest offset of a base on the history that ends in a timeline, None for none.
+
+    Bytes after it are replayed from there; see lineage.py for who owns which.
+    """
+    forest = Forest(holdings.timelines)
+    reaches = {reach.owner: reach.upto for reach in forest.path(replid)}
+    offsets = []
+    for base in bases:
+        point = base.replication
+        owner = forest.owner(point.replid, point.offset)
+        if owner in reaches and ((upto := reaches[owner]) is None or point.offset <= upto):
+            offsets.append(point.offset)
+    return min(offsets, default=None)
+
+
+def _judge_halves(holdings: Holdings, *, horizon: datetime) -> Iterator[Verdict]:
+    for orphan in holdings.snapshots.orphans:
+        keep = orphan.taken_at >= horizon
+        reason = "no manifest yet: may be under way" if keep else "an unfinished transfer"
+        yield Verdict(What.HALF, orphan.id, keep, reason, snapshot_keys(orphan.id))
+    for key in holdings.log.halves:
+        if (parsed := parse_key(key)) is not None:
+            keep, reason = _judge_half_segment(parsed[0], holdings.log.names, horizon)
+            yield Verdict(What.HALF, key, keep, reason, (key,))
+
+
+def _judge_half_segment(
+    half: SegmentName, whole: Sequence[SegmentName], horizon: datetime
+) -> tuple[bool, str]:
+    """Judge a segment without its manifest; one that waited in a spool is old when it arrives.
+
+    Segments are shipped in order: once a later one is whole, this one won't be.
+    """
+    outrun = any(name.last_ms > half.last_ms and name.term >= half.term for name in whole)
+    if _arrived(half) >= horizon or not outrun:
+        return True, "not whole yet: may be under way"
+    return False, "an unfinished transfer"
+
+
+def _judge_leases(terms: Sequence[int]) -> Iterator[Verdict]:
+    old = set(old_terms(list(terms)))
+    for term in terms:
+        reason = "an old term" if term in old else f"one of the last {KEPT_TERMS} terms"
+        yield Verdict(What.LEASE, key_of(term), term not in old, reason, (key_of(term),))
+
+
+def _arrived(name: SegmentName) -> datetime:
+    return datetime.fromtimestamp(name.last_ms / 1000, UTC)

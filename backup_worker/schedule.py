@@ -11,11 +11,22 @@ _LONGEST_PAUSE = 300.0
 
 @dataclass(frozen=True)
 class Standing:
-    """The last good snapshot, when it was taken (steady clock), and what failed since."""
+    """The last good snapshot, when it was taken (steady clock), and what failed since.
+
+    `proven_at` is when a snapshot was last proven (steady clock); `seconds` and `drill_seconds`
+    are how long this process's last snapshot and its drill took.
+    """
 
     snapshot: str | None = None
     taken: float = 0.0
     problem: str = ""
+    proven_at: float | None = None
+    seconds: float | None = None
+    drill_seconds: float | None = None
+
+    def is_fresh(self, *, now: float, interval: float) -> bool:
+        """Say whether the last snapshot is younger than OVERDUE_INTERVALS."""
+        return self.snapshot is not None and now - self.taken <= OVERDUE_INTERVALS * interval
 
 
 def seconds_until_due(*, interval: float, since_own: float | None, wall_age: float | None) -> float:
@@ -42,5 +53,5 @@ def health_line(standing: Standing, *, now: float, interval: float) -> str:
     age = now - standing.taken
     last = f"last snapshot {standing.snapshot}, {age / 60:.0f} min ago"
     trouble = f"; the next failed: {standing.problem}" if standing.problem else ""
-    fresh = age <= OVERDUE_INTERVALS * interval
+    fresh = standing.is_fresh(now=now, interval=interval)
     return f"{'ok' if fresh else 'overdue:'} {last}{trouble}"

@@ -1,7 +1,9 @@
-"""A scratch redis-server: loads a snapshot's RDB, proves it by that, and feeds it to replicas.
+"""A scratch redis-server: loads a snapshot, with or without a log, and feeds it to replicas.
 
 It listens on its own address over TLS, knows two users (the replicas' and a control user with
-a password of its own), writes nothing to disk and dies with the process that started it.
+a password of its own), writes nothing to disk once it has loaded, and dies with the process that
+started it. What it loads is `directory`/appendonlydir where that exists (a base RDB and a log, as
+stock Redis keeps them), else `directory`/dump.rdb.
 """
 
 import hashlib
@@ -19,14 +21,21 @@ import redis
 
 from backup_worker.config import ScratchSettings
 from backup_worker.errors import BackupError, RefusedForSafety, SnapshotCorrupt
+from backup_worker.restore.directory import AOF_DIRECTORY, AOF_NAME
 from redis_ha.connection import Credentials, connect
 
 ENGINES = ("redis-server", "valkey-server")
 RDB_NAME = "dump.rdb"
 _CONTROL = "control"
 _TOO_NEW = re.compile(r"Can't handle RDB format version (\d+)")
-# What redis-server says before it exits because of the file's content (rdb.c).
-_BAD_FILE = ("Short read or OOM", "Internal error in RDB", "Wrong signature", "Wrong RDB checksum")
+# What redis-server says before it exits because of the files' content (rdb.c, aof.c).
+_BAD_FILE = (
+    "Short read or OOM",
+    "Internal error in RDB",
+    "Wrong signature",
+    "Wrong RDB checksum",
+    "reading the append only file",
+)
 
 
 @dataclass(frozen=True)
@@ -40,13 +49,15 @@ class Binary:
 
 @dataclass
 class ScratchServer:
-    """A running scratch server; `control` is the user that may ask and freeze it."""
+    """A running scratch server.
 
-    settings: ScratchSettings
-    ca: Path
+    `place` names it in errors; `open_client` connects as a user that may do everything.
+    """
+
+    place: str
     directory: Path
-    control: Credentials
     process: subprocess.Popen[bytes]
+    open_client: Callable[[], redis.Redis]
     last_info: dict[str, object] = field(default_factory=dict)
     frozen: bool = False
 
@@ -55,8 +66,8 @@ class ScratchServer:
         return self.process.poll() is None
 
     def client(self) -> redis.Redis:
-        """Open a connection as the control user."""
-        return connect(self.settings.address, credentials=self.control, ca=self.ca, timeout=10.0)
+        """Open a connection as the user that may do everything."""
+        return self.open_client()
 
     def info(self) -> dict[str, object] | None:
         """Return its INFO, the last known one while it is too busy to answer; None once dead."""
@@ -101,12 +112,13 @@ def find_binary() -> Binary:
 
 
 @contextmanager
-def workspace(state: Path) -> Iterator[Path]:
+def workspace(state: Path, *, name: str = "scratch") -> Iterator[Path]:
     """Give an empty private directory for decrypted data; what a killed process left goes first.
 
-    The caller holds the restore's lock (restore.journal.exclusive): nobody else works in it.
+    The caller holds the lock of that `name`'s users (restore.journal.exclusive for a restore):
+    nobody else works in it.
     """
-    directory = state / "scratch"
+    directory = state / name
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(mode=0o700, parents=True)
     try:
@@ -125,18 +137,27 @@ def running(
     patience: float,
     on_progress: Callable[[float], None],
 ) -> Iterator[ScratchServer]:
-    """Start a server on `directory`/dump.rdb and wait until all is loaded; end it at the end.
+    """Start a server on `directory` and wait until all is loaded; end it at the end.
 
-    `on_progress` gets percents; `patience` (s) is how long the next one may take. The RDB is
+    `on_progress` gets percents; `patience` (s) is how long the next one may take. The files are
     deleted once loaded: decrypted data lies on disk no longer than needed. Raises SnapshotCorrupt
-    when the server does not accept the file, RefusedForSafety when it is of a newer RDB version,
+    when the server does not accept them, RefusedForSafety when they are of a newer RDB version,
     BackupError when it cannot run.
     """
     server = start(settings, ca=ca, directory=directory, databases=databases)
+    with loaded(server, patience=patience, on_progress=on_progress):
+        yield server
+
+
+@contextmanager
+def loaded(
+    server: ScratchServer, *, patience: float, on_progress: Callable[[float], None]
+) -> Iterator[None]:
+    """Wait until a started server has loaded its files, delete them, end it with the block."""
     try:
         _wait_until_loaded(server, patience, on_progress)
-        (directory / RDB_NAME).unlink()
-        yield server
+        _forget_files(server)
+        yield
     finally:
         server.stop()
 
@@ -144,16 +165,27 @@ def running(
 def start(settings: ScratchSettings, *, ca: Path, directory: Path, databases: int) -> ScratchServer:
     """Start the process and return at once."""
     control = Credentials(_CONTROL, secrets.token_hex(32))
-    config = directory / "scratch.conf"
-    config.write_text(
-        render(settings, ca=ca, directory=directory, control=control, databases=databases)
+    text = render(settings, ca=ca, directory=directory, control=control, databases=databases)
+    return ScratchServer(
+        f"on {settings.address}",
+        directory,
+        launch(directory, text),
+        lambda: connect(settings.address, credentials=control, ca=ca, timeout=10.0),
     )
+
+
+def launch(directory: Path, configuration: str) -> subprocess.Popen[bytes]:
+    """Start the installed server with a configuration; its log is `directory`/log.
+
+    It dies with the process that started it. Raises BackupError when none is installed.
+    """
+    config = directory / "scratch.conf"
+    config.write_text(configuration)
     command = ["setpriv", "--pdeathsig", "KILL", find_binary().path, str(config)]
     with (directory / "log").open("wb") as log:
-        process = subprocess.Popen(
+        return subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, umask=0o077
         )
-    return ScratchServer(settings, ca, directory, control, process)
 
 
 def render(
@@ -173,23 +205,37 @@ def render(
         f"tls-key-file {settings.private_key}",
         f"tls-ca-cert-file {ca}",
         "tls-auth-clients no",
-        "user default off resetpass resetkeys resetchannels -@all",
+        # Nobody can log in as it, but the loading of a log runs as it: without permissions EXEC
+        # skips each transaction's commands, and says nothing (Redis 7.0, multi.c, execCommand).
+        "user default off resetpass ~* &* +@all",
         f"user {replica.username} on #{_sha256(replica)} resetkeys -@all +psync +replconf +ping",
         f"user {control.username} on #{_sha256(control)} ~* &* +@all",
-        f'dir "{directory}"',
-        f"dbfilename {RDB_NAME}",
-        f"databases {databases}",
-        'save ""',
-        "appendonly no",
-        "maxmemory 0",
+        *loading_lines(directory, databases=databases),
         "repl-diskless-sync yes",
         "repl-diskless-sync-delay 10",
         "repl-diskless-sync-max-replicas 3",
         "repl-timeout 3600",
         "client-output-buffer-limit replica 0 0 0",
-        "daemonize no",
     )
     return "\n".join((*lines, ""))
+
+
+def loading_lines(directory: Path, *, databases: int) -> tuple[str, ...]:
+    """Return the lines of a configuration that say what is loaded: all of it, or nothing."""
+    return (
+        f'dir "{directory}"',
+        f"dbfilename {RDB_NAME}",
+        f"databases {databases}",
+        'save ""',
+        f"appendonly {'yes' if (directory / AOF_DIRECTORY).is_dir() else 'no'}",
+        f"appendfilename {AOF_NAME}",
+        f"appenddirname {AOF_DIRECTORY}",
+        "appendfsync no",
+        "auto-aof-rewrite-percentage 0",
+        "aof-load-truncated no",
+        "maxmemory 0",
+        "daemonize no",
+    )
 
 
 def _sha256(user: Credentials) -> str:
@@ -214,6 +260,18 @@ def _wait_until_loaded(
             on_progress(percent)
         time.sleep(0.1)
     raise _failed(server, f"no progress for {patience:.0f} s at {reached:.0f} %")
+
+
+def _forget_files(server: ScratchServer) -> None:
+    """Delete what was loaded; a server that would append to it stops that first."""
+    append_only = server.directory / AOF_DIRECTORY
+    try:
+        with server.client() as client:
+            client.config_set("appendonly", "no")
+    except (redis.RedisError, OSError) as error:
+        raise _failed(server, str(error)) from error
+    shutil.rmtree(append_only, ignore_errors=True)
+    (server.directory / RDB_NAME).unlink(missing_ok=True)
 
 
 def _refused(server: ScratchServer) -> BackupError:
@@ -248,7 +306,7 @@ def _death(server: ScratchServer) -> str:
 def _failed(server: ScratchServer, cause: str) -> BackupError:
     return BackupError(
         operation="run",
-        subject=f"scratch server on {server.settings.address}",
+        subject=f"scratch server {server.place}",
         cause=cause,
         hint="check its address, port and memory; the cluster was not touched by it",
     )

@@ -1,32 +1,44 @@
-"""Takes a snapshot: from a replica through compression and encryption into the store.
+"""Takes a snapshot: from a replica through compression and encryption into the store, and back.
 
-Everything streams; nothing is kept in memory or on a local disk. The manifest is written last,
-so whatever ends a snapshot early leaves nothing that is listed.
+Everything streams; nothing is kept in memory, and nothing on a local disk but what a drill loads.
+The manifest is written once the object was read back whole, so whatever ends a snapshot early
+leaves nothing that is listed. The proof, if one is made, comes after it.
 """
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing, suppress
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import age
+from backup_worker import contents, contents_source
 from backup_worker import manifest as manifests
-from backup_worker.errors import BackupError, ClusterUnreachable, SnapshotCorrupt, SourceLost
-from backup_worker.manifest import Content, Manifest, ReplicationPoint
+from backup_worker.contents import Document
+from backup_worker.drill import Proving, publish
+from backup_worker.errors import (
+    BackupError,
+    ClusterUnreachable,
+    SnapshotCorrupt,
+    SourceLost,
+    WrongKey,
+)
+from backup_worker.intake import Intake
+from backup_worker.manifest import Content, Contents, Kind, Manifest
+from backup_worker.progress import Progress, Report, ignore
+from backup_worker.proof import By, Proof
+from backup_worker.pruning import discard
 from backup_worker.replication.link import Timeouts, snapshot_events
-from backup_worker.replication.protocol import Event, FullResync, RdbChunk
-from backup_worker.replication.rdb import Preamble, PreambleReader, TailReader
 from backup_worker.replication.source import find_sources
-from backup_worker.restore.progress import Progress, Report, ignore
-from backup_worker.retention import discard
+from backup_worker.restore.opening import opened
 from backup_worker.store.contract import Store
 from backup_worker.transform.compression import Compress
 from backup_worker.transform.encryption import Encrypt
 from backup_worker.transform.hashing import Measure
 from backup_worker.transform.pipeline import transformed
 from backup_worker.transform.signing import Signer
+from backup_worker.trial import Trial
 from redis_ha.connection import Address
 from redis_ha.discovery import Access
 
@@ -53,20 +65,42 @@ class Means:
     pauses: tuple[float, ...] = (1.0, 3.0, 9.0)
 
 
+@dataclass(frozen=True)
+class Taken:
+    """A snapshot in the store; without a proof `unproven` says why, empty when none was wanted."""
+
+    manifest: Manifest
+    proof: Proof | None = None
+    unproven: str = ""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What snapshot is wanted: why, under which lease's term, and how it is proven, if at all."""
+
+    kind: Kind = Kind.MANUAL
+    term: int = 0
+    proving: Proving | None = None
+
+
 def take_snapshot(
     access: Access,
     destination: Destination,
     *,
+    kind: Kind = Kind.MANUAL,
+    term: int = 0,
+    proving: Proving | None = None,
     report: Report = ignore,
     means: Means | None = None,
-) -> Manifest:
-    """Take one snapshot and return its manifest; it is in the store, read back and compared.
+) -> Taken:
+    """Take one snapshot; it is in the store, read back and compared, and with `proving` loaded.
 
     Replicas are tried in turn while they are lost on the way. Raises ClusterUnreachable,
     StoreUnreachable, StoreFull or SnapshotCorrupt; nothing of the attempt stays in the store
-    unless the store refuses to delete (then `prune` removes it a day later).
+    unless the store refuses to delete (then `prune` removes it a day later). A drill that can't
+    be made is no failure; one that fails is a proof that says so.
     """
-    means = means or Means()
+    means, order = means or Means(), Order(kind, term, proving)
     pauses = iter(means.pauses)
     tried: set[Address] = set()
     lost: SourceLost | None = None
@@ -78,7 +112,7 @@ def take_snapshot(
             tried.clear()
             continue
         try:
-            return _Attempt(access, destination, source, means, report).run()
+            return _Attempt(access, destination, source, order, means, report).run()
         except SourceLost as error:
             lost = error
             tried.add(source)
@@ -108,25 +142,32 @@ class _Attempt:
     access: Access
     destination: Destination
     source: Address
+    order: Order
     means: Means
     report: Report
 
-    def run(self) -> Manifest:
-        """Transfer, read back, publish; on any failure remove what was written.
+    def run(self) -> Taken:
+        """Transfer, read back, publish, prove; a failure before it is published leaves nothing.
 
         A `put` that fails has left nothing, so there is nothing to remove before the first ends.
         """
         taken_at = self.means.clock()
         snapshot = manifests.new_id(taken_at, nonce=self.means.nonce())
-        manifest = self._transfer(snapshot, taken_at)
-        try:
-            self._compare(manifest)
-            self._publish(manifest)
-        except BaseException:
-            with suppress(BackupError):
-                discard(self.destination.store, snapshot)
-            raise
-        return manifest
+        with ExitStack() as stack:
+            trial = Trial.begin(self.order.proving, stack)
+            recipients = (*self.destination.recipients, *trial.recipients)
+            manifest = self._transfer(snapshot, taken_at, recipients)
+            try:
+                document = contents_source.gather(self.access, now=taken_at)
+                manifest = self._with_contents(manifest, document, recipients)
+                began = self.means.monotonic()
+                self._read_back(manifest, trial)
+                self._publish(manifest)
+            except BaseException:
+                with suppress(BackupError):
+                    discard(self.destination.store, snapshot)
+                raise
+            return self._prove(manifest, document, trial, began)
 
     def _publish(self, manifest: Manifest) -> None:
         envelope = self.destination.signer.sign(
@@ -135,20 +176,15 @@ class _Attempt:
         key = manifests.manifest_key(manifest.id)
         self.destination.store.put(key, [envelope], if_absent=True)
 
-    def _transfer(self, snapshot: str, taken_at: datetime) -> Manifest:
+    def _transfer(
+        self, snapshot: str, taken_at: datetime, recipients: Sequence[age.Recipient]
+    ) -> Manifest:
         began = self.means.monotonic()
         key = manifests.object_key(snapshot)
-        rdb, stored = Measure(), Measure()
         events = snapshot_events(self.access, self.source, timeouts=self.means.timeouts)
         with closing(events):
             intake = Intake(events)
-            sealed = transformed(
-                self._reported(intake.chunks(), rdb),
-                Compress(),
-                Encrypt(self.destination.recipients),
-                stored,
-            )
-            self.destination.store.put(key, sealed, if_absent=True)
+            rdb, stored = self._put(key, intake.chunks(), recipients, phase="transfer")
         return Manifest(
             id=snapshot,
             taken_at=taken_at,
@@ -156,82 +192,97 @@ class _Attempt:
             replication=intake.point,
             source=str(self.source),
             object_key=key,
-            stored=Content(stored.size, stored.sha256),
-            rdb=Content(rdb.size, rdb.sha256),
-            recipients=tuple(map(str, self.destination.recipients)),
+            stored=stored,
+            rdb=rdb,
+            recipients=tuple(map(str, recipients)),
             seconds=round(self.means.monotonic() - began, 3),
+            kind=self.order.kind,
+            term=self.order.term,
         )
 
-    def _reported(self, chunks: Iterator[bytes], measure: Measure) -> Iterator[bytes]:
-        for chunk in transformed(chunks, measure):
-            self.report(Progress("transfer", measure.size))
+    def _with_contents(
+        self, manifest: Manifest, document: Document, recipients: Sequence[age.Recipient]
+    ) -> Manifest:
+        key = manifests.contents_key(manifest.id)
+        plain, stored = self._put(key, [contents.encode(document)], recipients, phase="contents")
+        return replace(manifest, contents=Contents(key, stored, plain))
+
+    def _put(
+        self,
+        key: str,
+        chunks: Iterable[bytes],
+        recipients: Sequence[age.Recipient],
+        *,
+        phase: str,
+    ) -> tuple[Content, Content]:
+        """Store an object compressed and encrypted; say what it was plain and what is stored."""
+        plain, stored = Measure(), Measure()
+        counted = self._reported(transformed(chunks, plain), plain, phase)
+        sealed = transformed(counted, Compress(), Encrypt(recipients), stored)
+        self.destination.store.put(key, sealed, if_absent=True)
+        return Content(plain.size, plain.sha256), Content(stored.size, stored.sha256)
+
+    def _reported(self, chunks: Iterable[bytes], measure: Measure, phase: str) -> Iterator[bytes]:
+        for chunk in chunks:
+            self.report(Progress(phase, measure.size))
             yield chunk
 
-    def _compare(self, manifest: Manifest) -> None:
-        """Read the object back: what a manifest names was once read whole from the store."""
-        measure = Measure()
-        with closing(self.destination.store.get(manifest.object_key)) as chunks:
-            for chunk in chunks:
-                measure.update(chunk)
-                self.report(Progress("verify", measure.size, manifest.stored.size))
-        if Content(measure.size, measure.sha256) != manifest.stored:
+    def _read_back(self, manifest: Manifest, trial: Trial) -> None:
+        """Read all objects back: what a manifest names was once read whole from the store.
+
+        For a drill the RDB is opened and written down in the same pass.
+        """
+        try:
+            if not trial.receive(lambda key: self._opened(manifest, key), size=manifest.rdb.size):
+                self._compare(manifest.object_key, manifest.stored)
+            if manifest.contents is not None:
+                contents_key, stored = manifest.contents.object_key, manifest.contents.stored
+                self._compare(contents_key, stored, phase="contents")
+        except (SnapshotCorrupt, WrongKey) as error:
             raise SnapshotCorrupt(
                 operation="verify",
-                subject=manifest.object_key,
-                cause=f"the store returned {measure.size} other bytes than it was given"
-                f" ({manifest.stored.size})",
+                subject=error.subject,
+                cause=f"the store did not return what it was given: {error.cause}",
                 hint="check the store's disk and network; the snapshot was not published",
+            ) from error
+
+    def _opened(self, manifest: Manifest, identity: age.Identity) -> Generator[bytes, None, None]:
+        size = manifest.stored.size
+        with closing(self.destination.store.get(manifest.object_key)) as stored:
+            yield from opened(
+                stored,
+                manifest,
+                (identity,),
+                on_progress=lambda done: self.report(Progress("verify", done, size)),
             )
 
-
-class Intake:
-    """Hands on the RDB of a replication link and checks it on the way."""
-
-    def __init__(self, events: Iterator[Event]) -> None:
-        self._events = events
-        self._head = PreambleReader()
-        self._tail = TailReader()
-        self._preamble: Preamble | None = None
-        self._resync: FullResync | None = None
-
-    @property
-    def preamble(self) -> Preamble:
-        """What the RDB says of itself; known once its first bytes passed."""
-        if self._preamble is None:
-            raise _not_ours("its preamble never ended")
-        return self._preamble
-
-    @property
-    def point(self) -> ReplicationPoint:
-        """Where the snapshot stands; raises SnapshotCorrupt when server and RDB disagree."""
-        if self._resync is None:
-            raise _not_ours("the server announced no offset")
-        preamble, resync = self.preamble, self._resync
-        inside = (preamble.fields.get("repl-id"), preamble.number("repl-offset"))
-        if inside != (resync.replid, resync.offset):
-            raise _not_ours(
-                f"it stands at {inside[0]}:{inside[1]}, the server announced"
-                f" {resync.replid}:{resync.offset}"
+    def _compare(self, key: str, expected: Content, *, phase: str = "verify") -> None:
+        measure = Measure()
+        with closing(self.destination.store.get(key)) as chunks:
+            for chunk in chunks:
+                measure.update(chunk)
+                self.report(Progress(phase, measure.size, expected.size))
+        if Content(measure.size, measure.sha256) != expected:
+            raise SnapshotCorrupt(
+                operation="verify",
+                subject=key,
+                cause=f"{measure.size} other bytes than those {expected.size}",
+                hint="",
             )
-        return ReplicationPoint(resync.replid, resync.offset, preamble.number("repl-stream-db"))
 
-    def chunks(self) -> Iterator[bytes]:
-        """Yield the RDB's bytes; ends without an error only if they are one whole RDB."""
-        for event in self._events:
-            if isinstance(event, FullResync):
-                self._resync = event
-            elif isinstance(event, RdbChunk):
-                self._preamble = self._preamble or self._head.feed(event.data)
-                self._tail.feed(event.data)
-                yield event.data
-        self._tail.check()
-        _ = self.point
-
-
-def _not_ours(cause: str) -> SnapshotCorrupt:
-    return SnapshotCorrupt(
-        operation="read",
-        subject="RDB stream",
-        cause=cause,
-        hint="take another snapshot; if it fails again, see the source's log",
-    )
+    def _prove(self, manifest: Manifest, document: Document, trial: Trial, began: float) -> Taken:
+        """Load what was read back; the snapshot is in the store whatever comes of it."""
+        proof = trial.prove(
+            manifest,
+            by=By.DRILL,
+            seconds=lambda: self.means.monotonic() - began,
+            databases=document.databases,
+            report=self.report,
+        )
+        if proof is None:
+            return Taken(manifest, unproven=trial.problem)
+        try:
+            publish(proof, self.destination.store, self.destination.signer)
+        except BackupError as error:
+            return Taken(manifest, unproven=f"the proof could not be written: {error.cause}")
+        return Taken(manifest, proof)

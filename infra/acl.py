@@ -61,8 +61,8 @@ USERS: tuple[AclUser, ...] = (
     AclUser(
         "backup",
         data="resetkeys resetchannels -@all +ping +info +role +psync +sync +replconf "
-        "+client|setname +config|get",
-        sentinel=ASK_SENTINEL,
+        "+client|setname +config|get +acl|list",
+        sentinel=f"{ASK_SENTINEL} +acl|list",
     ),
     AclUser(
         "node",
@@ -72,15 +72,21 @@ USERS: tuple[AclUser, ...] = (
     ),
     AclUser("operator", data=EVERYTHING, sentinel=EVERYTHING),
 )
+# Redis loads its append-only file as the default user. Without permissions EXEC skips each
+# transaction's commands there, and says nothing: a restart would lose them (multi.c, execCommand).
+DEFAULT_USER = {
+    "data": "user default off resetpass ~* &* +@all",
+    "sentinel": "user default off resetpass resetkeys resetchannels -@all",
+}
 USER_NAMES: tuple[str, ...] = tuple(user.name for user in USERS)
 
 
 def render_users(side: Literal["data", "sentinel"], passwords: Mapping[str, str]) -> str:
-    """Write the ACL file of a data node or a sentinel; the default user can do nothing.
+    """Write the ACL file of a data node or a sentinel; nobody can log in as the default user.
 
     `passwords` maps every user to its password in clear; the file holds hashes.
     """
-    lines = ["user default off resetkeys resetchannels -@all"]
+    lines = [DEFAULT_USER[side]]
     for user in USERS:
         rules = user.data if side == "data" else user.sentinel
         if rules is not None:

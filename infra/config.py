@@ -133,7 +133,8 @@ class Limits:
 class Backup:
     """What the worker does: interval in seconds, retention in hours, store as a URL.
 
-    Without recipients the stack makes an identity of its own and keeps it as a secret.
+    Without recipients the stack makes an identity of its own and keeps it as a secret. The log
+    is sealed each `backup_log_seconds` or `backup_log_bytes`; `backup_spool` waits for the store.
     """
 
     backup_enabled: bool = setting(True, truth())
@@ -146,6 +147,11 @@ class Backup:
             "file:///path or s3://bucket/prefix",
         ),
     )
+    backup_log: bool = setting(True, truth())
+    backup_log_seconds: int = setting(10, whole(1, 3_600))
+    backup_log_bytes: Size = setting(Size(8 * MiB), size())
+    backup_spool: Size = setting(Size(4_096 * MiB), size())
+    backup_drill: bool = setting(True, truth())
     backup_s3_endpoint: str = setting("", text(r"https?://[^\s/]+/?|", "http(s)://host:port"))
     backup_s3_region: str = setting("us-east-1", text(r"[a-z0-9-]{1,32}", "an AWS region"))
     backup_s3_access_key_id: str = setting("", text(r"\S*", "an access key id"))

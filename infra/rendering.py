@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from infra.acl import render_users
 from infra.planner import Plan
-from infra.topology import Node, Role
+from infra.topology import METRICS_PORT, Node, Role
 
 Passwords = Mapping[str, str]
 
@@ -126,6 +126,13 @@ def worker_environment(
         **_object_store_environment(plan),
         "REDIS_TLS_CA": f"{paths.config}/tls/ca.crt",
         "REDIS_BACKUP_ENABLED": json.dumps(backup.backup_enabled),
+        "REDIS_BACKUP_LOG": json.dumps(backup.backup_log),
+        "REDIS_BACKUP_LOG_SECONDS": str(backup.backup_log_seconds),
+        "REDIS_BACKUP_LOG_BYTES": str(backup.backup_log_bytes.bytes),
+        "REDIS_BACKUP_SPOOL_BYTES": str(backup.backup_spool.bytes),
+        "REDIS_BACKUP_DRILL": json.dumps(backup.backup_drill),
+        "REDIS_BACKUP_METRICS_HOST": worker.host,
+        "REDIS_BACKUP_METRICS_PORT": str(METRICS_PORT),
         "REDIS_BACKUP_SIGNING_KEY": f"{paths.config}/signing.key",
         "REDIS_BACKUP_STATE": paths.backup_state,
         "REDIS_BACKUP_SCRATCH_HOST": worker.host,

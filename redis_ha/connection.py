@@ -1,6 +1,7 @@
 """One way to open a connection to a data node or a sentinel: TLS, ACL user, no hidden retries."""
 
 import inspect
+import socket
 import ssl
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -26,10 +27,10 @@ def _plain_handshake() -> dict[str, Any]:
     return options | {name: None for name in ("lib_name", "lib_version") if name in known}
 
 
-_PLAIN_HANDSHAKE = _plain_handshake()
+PLAIN_HANDSHAKE = _plain_handshake()
 
 
-class _TlsConnection(redis.Connection):
+class TlsConnection(redis.Connection):
     """TLS that trusts our CA alone.
 
     redis-py's own SSLConnection builds a default context for each connection: that loads the
@@ -43,18 +44,26 @@ class _TlsConnection(redis.Connection):
     def _connect(self) -> Any:
         sock = super()._connect()  # type: ignore[no-untyped-call]
         try:
-            context = _context(self._ca, Path(self._ca).stat().st_mtime_ns)
-            return context.wrap_socket(sock, server_hostname=self.host)
+            return self._secure(sock)
         except OSError:
             sock.close()
             raise
 
+    def _secure(self, sock: socket.socket) -> ssl.SSLSocket:
+        return tls_context(self._ca).wrap_socket(sock, server_hostname=self.host)
+
+
+def tls_context(ca: str, socket_class: type[ssl.SSLSocket] = ssl.SSLSocket) -> ssl.SSLContext:
+    """Return the context that trusts one CA file, anew when that file has changed."""
+    return _context(ca, Path(ca).stat().st_mtime_ns, socket_class)  # type: ignore[arg-type]
+
 
 @lru_cache(maxsize=8)
-def _context(ca: str, _changed: int) -> ssl.SSLContext:
+def _context(ca: str, _changed: int, socket_class: type[ssl.SSLSocket]) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_verify_locations(ca)
+    context.sslsocket_class = socket_class
     return context
 
 
@@ -101,9 +110,21 @@ def connect(
         socket_connect_timeout=timeout,
         retry=Retry(NoBackoff(), 0),
         decode_responses=decode,
-        **_PLAIN_HANDSHAKE,
+        **PLAIN_HANDSHAKE,
     )
     # The pool makes no connection before the first command.
-    client.connection_pool.connection_class = _TlsConnection
+    client.connection_pool.connection_class = TlsConnection
     client.connection_pool.connection_kwargs["ca"] = str(ca)
     return client
+
+
+def connect_local(path: Path, *, timeout: float = DEFAULT_TIMEOUT, db: int = 0) -> redis.Redis:
+    """Open a client to a server's unix socket, as the default user; else as `connect`."""
+    return redis.Redis(
+        unix_socket_path=str(path),
+        db=db,
+        socket_timeout=timeout,
+        retry=Retry(NoBackoff(), 0),
+        decode_responses=True,
+        **PLAIN_HANDSHAKE,
+    )

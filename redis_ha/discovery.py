@@ -58,6 +58,8 @@ class SentinelView:
     down_after: float = 5.0
     # Seconds that a failover led by this sentinel may last before it gives it up.
     failover_timeout: float = 180.0
+    # Of the configuration that it holds for true; each failover has a higher one.
+    config_epoch: int = 0
     problem: str = ""
 
     @property
@@ -84,6 +86,8 @@ class NodeView:
     connected_replicas: int = 0
     syncing: bool = False
     loading: bool = False
+    # The first offset from which it can continue a stream; None without a backlog.
+    backlog_start: int | None = None
     keys: int = 0
     run_id: str = ""
     problem: str = ""
@@ -119,6 +123,7 @@ def parse_replication(address: Address, info: Mapping[str, Any]) -> NodeView:
         "second_offset": int(info["second_repl_offset"]),
         "connected_replicas": int(info["connected_slaves"]),
         "loading": bool(int(info.get("loading", 0))),
+        "backlog_start": _backlog_start(info),
         "keys": sum(int(db["keys"]) for name, db in info.items() if _DATABASE.fullmatch(name)),
         "run_id": str(info.get("run_id", "")),
     }
@@ -132,6 +137,12 @@ def parse_replication(address: Address, info: Mapping[str, Any]) -> NodeView:
         syncing=bool(int(info["master_sync_in_progress"])),
         **common,
     )
+
+
+def _backlog_start(info: Mapping[str, Any]) -> int | None:
+    if not int(info.get("repl_backlog_active", 0)):
+        return None
+    return int(info["repl_backlog_first_byte_offset"])
 
 
 def sentinel_fields(client: redis.Redis, master_name: str) -> dict[str, Any]:
@@ -150,9 +161,15 @@ def ask_sentinel(access: Access, sentinel: Address) -> SentinelView:
     """Ask one sentinel; a failure is an answer too."""
     try:
         with access.connect(sentinel) as client:
-            fields = sentinel_fields(client, access.master_name)
+            return parse_sentinel(sentinel, sentinel_fields(client, access.master_name))
     except (redis.RedisError, OSError) as error:
         return SentinelView(sentinel, problem=one_line(error))
+    except (KeyError, ValueError, TypeError):
+        return SentinelView(sentinel, problem="its answer is not a sentinel's")
+
+
+def parse_sentinel(sentinel: Address, fields: Mapping[str, Any]) -> SentinelView:
+    """Read what `sentinel_fields` gave."""
     return SentinelView(
         sentinel,
         master=Address(fields["ip"], int(fields["port"])),
@@ -160,6 +177,7 @@ def ask_sentinel(access: Access, sentinel: Address) -> SentinelView:
         flags=flags_of(fields),
         down_after=int(fields["down-after-milliseconds"]) / 1000,
         failover_timeout=int(fields["failover-timeout"]) / 1000,
+        config_epoch=int(fields["config-epoch"]),
     )
 
 
@@ -167,10 +185,11 @@ def ask_node(access: Access, address: Address) -> NodeView:
     """Ask one data node what it is; a failure is an answer too."""
     try:
         with access.connect(address) as client:
-            info = client.info()
+            return parse_replication(address, client.info())
     except (redis.RedisError, OSError) as error:
         return NodeView(address, problem=one_line(error))
-    return parse_replication(address, info)
+    except (KeyError, ValueError, TypeError):
+        return NodeView(address, problem="its answer is not a data node's")
 
 
 def ask_sentinels(access: Access) -> list[SentinelView]:

@@ -1,10 +1,20 @@
 """Everything that redis_ha raises on purpose.
 
 RedisHaError
+├── BadSetting           a setting or an argument cannot be used as it is
 ├── Unreachable          no node, or too few sentinels, answered
 ├── NoMaster             they answered, but name no master that says it is one
+├── UnknownNode          no node of the cluster has that name
+├── StackUnavailable     Pulumi can't say where the stack's cluster is
+├── AccessDenied         a server refuses the user, the command, or has an untrusted certificate
+├── CallTimedOut         a call's time is over, whatever it was waiting for
+├── PoolExhausted        every connection stayed busy for the call's whole time
+├── OutcomeUnknown       the connection broke after a write was sent: it may have been applied
+├── ClientClosed         the client was closed before the call
 ├── SwitchoverRefused    a zero-loss switchover isn't possible now; the master serves as before
-└── SwitchoverUncertain  a promotion may still come, or came wrongly; the old master stays paused
+├── SwitchoverUncertain  a promotion may still come, or came wrongly; the old master stays paused
+├── HarmRefused          a failover test may not, or can't, hurt the cluster as asked
+└── WorkloadFailed       the clients of a failover test did not do their work
 """
 
 
@@ -22,6 +32,10 @@ class RedisHaError(Exception):
         return f"{self.operation} {self.subject}: {self.cause}; {self.hint}"
 
 
+class BadSetting(RedisHaError):
+    """A setting or an argument cannot be used as it is."""
+
+
 class Unreachable(RedisHaError):
     """No node, or too few sentinels, answered."""
 
@@ -30,9 +44,45 @@ class NoMaster(RedisHaError):
     """The nodes answered, but none is the master that the sentinels name."""
 
 
+class AccessDenied(RedisHaError):
+    """The user, its password, its rights or the certificate won't do; trying again won't help."""
+
+
+class CallTimedOut(RedisHaError):
+    """A call did not end within its time; the cause says what it waited for."""
+
+
+class PoolExhausted(CallTimedOut):
+    """All connections stayed busy for the call's whole time; nothing was sent for this command."""
+
+
+class OutcomeUnknown(RedisHaError):
+    """A write was sent and the connection broke before its reply: applied or not, nobody knows."""
+
+
+class ClientClosed(RedisHaError):
+    """The client was closed."""
+
+
 class SwitchoverRefused(RedisHaError):
     """A switchover that loses nothing isn't possible now."""
 
 
 class SwitchoverUncertain(RedisHaError):
     """A failover was requested and its end is not known; writes on the old master stay paused."""
+
+
+class UnknownNode(RedisHaError):
+    """No node of the cluster has that name."""
+
+
+class StackUnavailable(RedisHaError):
+    """Pulumi isn't there, knows no such stack, or the stack has no cluster."""
+
+
+class HarmRefused(RedisHaError):
+    """A failover test may not, or can't, hurt the cluster as asked."""
+
+
+class WorkloadFailed(RedisHaError):
+    """The clients of a failover test did not do their work."""

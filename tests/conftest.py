@@ -2,7 +2,12 @@
 
 from collections.abc import Callable
 
+import hypothesis
 import pytest
+
+# How long an example takes says how busy the machine is, nothing of the code.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 FIGURES = pytest.StashKey[list[str]]()
 

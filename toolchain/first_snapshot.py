@@ -1,4 +1,4 @@
-"""Wait until the new cluster's first snapshot is there and verified."""
+"""Wait until the new cluster's first snapshot is there and proven."""
 
 from __future__ import annotations
 
@@ -20,25 +20,32 @@ STEP = "backup"
 WAIT_SECONDS = 60.0
 POLL_SECONDS = 1.0
 ANSWER_SECONDS = 20.0
-GOOD = frozenset({"verified", "proven"})
+PROVEN = "proven"
+UNPROVEN = "not proven"
 
 
-def pick(snapshots: Iterable[Mapping[str, Any]]) -> str | None:
-    """Name the newest verified snapshot; ids sort by time."""
-    return max((s["id"] for s in snapshots if s.get("state") in GOOD), default=None)
+def pick(snapshots: Iterable[Mapping[str, Any]], *, proving: bool) -> str | None:
+    """Say which good snapshot is the newest and its state; ids sort by time.
+
+    Where snapshots are proven, one that is not (yet) doesn't count.
+    """
+    good = {PROVEN} if proving else {PROVEN, UNPROVEN}
+    found = [(s["id"], s["state"]) for s in snapshots if s.get("state") in good]
+    return "{} is {}".format(*max(found)) if found else None
 
 
-def wait(layout: Layout, env: Environment) -> str | None:
-    """Wait for a verified snapshot, a minute at most; None when there is none by then."""
+def wait(layout: Layout, env: Environment, *, proving: bool) -> str | None:
+    """Wait for a good snapshot, a minute at most, and say which; None if there is none by then."""
     deadline = time.monotonic() + WAIT_SECONDS
     told = False
     while True:
-        found, problem = _ask(layout, env)
+        found, problem = _ask(layout, env, proving=proving)
         if found:
-            console.satisfied(STEP, f"snapshot {found} is verified")
+            console.satisfied(STEP, f"snapshot {found}")
             return found
         if time.monotonic() > deadline:
-            console.note(STEP, f"no verified snapshot within {WAIT_SECONDS:.0f} s: {problem}")
+            kind = PROVEN if proving else "good"
+            console.note(STEP, f"no {kind} snapshot within {WAIT_SECONDS:.0f} s: {problem}")
             return None
         if not told:
             console.doing(STEP, "waiting for the first snapshot", why="the worker takes it now")
@@ -46,7 +53,7 @@ def wait(layout: Layout, env: Environment) -> str | None:
         time.sleep(POLL_SECONDS)
 
 
-def _ask(layout: Layout, env: Environment) -> tuple[str | None, str]:
+def _ask(layout: Layout, env: Environment, *, proving: bool) -> tuple[str | None, str]:
     command = [str(layout.venv / "bin" / "backup-worker"), "list", "--json"]
     try:
         done = subprocess.run(
@@ -63,4 +70,4 @@ def _ask(layout: Layout, env: Environment) -> tuple[str | None, str]:
     except (OSError, subprocess.TimeoutExpired, ValueError) as error:
         return None, str(error)
     problem = done.stderr.strip().splitlines()[-1:] or ["the list holds none"]
-    return pick(snapshots), problem[0]
+    return pick(snapshots, proving=proving), problem[0]

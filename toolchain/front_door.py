@@ -29,8 +29,9 @@ def up(layout: Layout, tools: Environment, *, settings: Sequence[str]) -> None:
         environment.save(layout, env)  # so that a first run that fails can be looked into
     outputs = stack.up(layout, env, config)
     env = stack.hand_out(layout, env, outputs)
-    backed_up = str(config.get("redis-ha:backupEnabled", "true")).lower() == "true"
-    snapshot = first_snapshot.wait(layout, env) if backed_up else None
+    snapshot = None
+    if _is_on(config, "backupEnabled"):
+        snapshot = first_snapshot.wait(layout, env, proving=_is_on(config, "backupDrill"))
     nodes = summary.rows([*outputs["nodes"], *outputs["sentinels"]])
     print(summary.render(nodes, snapshot=snapshot))
     console.satisfied("up", f"done in {time.monotonic() - started:.0f} s")
@@ -51,6 +52,10 @@ def down(layout: Layout, tools: Environment) -> None:
     if volume and output_of(["docker", "volume", "inspect", volume]):
         console.note("down", f"the backups were kept in the volume {volume} (and their keys in")
         console.note("down", f".redis-ha): `docker volume rm {volume}` removes them for ever")
+
+
+def _is_on(config: Mapping[str, object], setting: str) -> bool:
+    return str(config.get(f"redis-ha:{setting}", "true")).lower() == "true"
 
 
 def _backup_volume(variables: Mapping[str, str]) -> str | None:

@@ -66,9 +66,10 @@ def render(nodes: Sequence[Row], *, snapshot: str | None) -> str:
     if data:
         lines += ["Connect:", f"  {connect(data[0])}"]
         lines += [f"  {connect_from_host(data[0])}", ""]
-    state = f"snapshot {snapshot} is verified" if snapshot else "no verified snapshot yet"
+    state = f"snapshot {snapshot}" if snapshot else "no good snapshot yet"
     lines += [
         f"Backup ({state}):",
+        "  backup-worker status",
         "  backup-worker snapshot",
         "  backup-worker list",
         "  backup-worker restore latest",

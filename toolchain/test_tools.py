@@ -27,6 +27,7 @@ PACKAGES = {
     "age": "age",
     "zstd": "zstd",
     "openssl": "openssl",
+    "chromium": "chromium",
 }
 LINTERS = {"shellcheck": "shellcheck"}
 

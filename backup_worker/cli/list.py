@@ -2,11 +2,23 @@
 
 import click
 
+from backup_worker.catalog import Entry
 from backup_worker.cli import output
-from backup_worker.cli.describe import STYLES, describe_entry
+from backup_worker.cli.describe import STYLES, describe
 from backup_worker.cli.session import Session, pass_session
 
-_HEADERS = ("SNAPSHOT", "STATE", "AGE", "STORED", "RDB", "OFFSET", "ENGINE", "NOTE")
+_HEADERS = (
+    "SNAPSHOT",
+    "KIND",
+    "STATE",
+    "PROOF",
+    "AGE",
+    "STORED",
+    "RDB",
+    "OFFSET",
+    "ENGINE",
+    "NOTE",
+)
 
 
 @click.command("list", short_help="List the snapshots, newest first.")
@@ -15,8 +27,10 @@ _HEADERS = ("SNAPSHOT", "STATE", "AGE", "STORED", "RDB", "OFFSET", "ENGINE", "NO
 def command(session: Session, as_json: bool) -> None:
     """List the snapshots in the store, newest first.
 
-    A snapshot is `verified` when its manifest is signed by a trusted signer and its object was
-    read back from the store; else it is `bad`, with the reason.
+    A snapshot is `proven` when its object was read back, decrypted and loaded by a server, and
+    `failed` when that went wrong; the column PROOF says how long ago. Until then it is `not
+    proven`: read back from the store whole, and signed by a trusted signer. What is not is `bad`,
+    with the reason. `latest` means the newest that is neither failed, bad nor a safety snapshot.
 
     \b
     Examples:
@@ -24,23 +38,29 @@ def command(session: Session, as_json: bool) -> None:
       backup-worker list --json | jq -r '.[0].id'
     """
     session.forward()
-    found = [describe_entry(entry) | {"entry": entry} for entry in session.catalog.list().entries]
+    entries = session.catalog.list().entries
     if as_json:
-        output.print_json([{k: v for k, v in row.items() if k != "entry"} for row in found])
+        output.print_json([describe(entry) for entry in entries])
         return
-    rows = [
-        (
-            row["id"],
-            row["state"],
-            output.human_age(row["entry"].taken_at),
-            output.human_size(row["size"]),
-            output.human_size(row["rdb_size"]) if "rdb_size" in row else "-",
-            str(row.get("offset", "-")),
-            f"{row['engine']} {row['engine_version']}" if "engine" in row else "-",
-            row.get("problem", ""),
-        )
-        for row in found
-    ]
-    output.print_table(_HEADERS, rows, styles=STYLES)
-    if not rows:
+    output.print_table(_HEADERS, [_row(entry) for entry in entries], styles=STYLES)
+    if not entries:
         click.echo("no snapshots yet: `backup-worker snapshot` takes one", err=True)
+
+
+def _row(entry: Entry) -> tuple[str, ...]:
+    age, size = output.human_age(entry.taken_at), output.human_size(max(entry.size, 0))
+    if entry.manifest is None:
+        return (entry.id, "-", entry.state, "-", age, size, "-", "-", "-", entry.problem)
+    manifest, proof = entry.manifest, entry.proof
+    return (
+        entry.id,
+        manifest.kind.value,
+        entry.state,
+        output.human_age(proof.at) if proof else "-",
+        age,
+        size,
+        output.human_size(manifest.rdb.size),
+        str(manifest.replication.offset),
+        f"{manifest.engine.name} {manifest.engine.version}",
+        (proof.cause if proof else "") or entry.note,
+    )

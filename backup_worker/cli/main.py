@@ -26,8 +26,11 @@ COMMANDS = {
     "snapshot": "backup_worker.cli.snapshot",
     "list": "backup_worker.cli.list",
     "show": "backup_worker.cli.show",
+    "verify": "backup_worker.cli.verify",
     "restore": "backup_worker.cli.restore",
+    "log": "backup_worker.cli.log",
     "prune": "backup_worker.cli.prune",
+    "status": "backup_worker.cli.status",
     "keygen": "backup_worker.cli.keygen",
 }
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from backup_worker.restore.progress import Progress, Report, ignore
+from backup_worker.progress import Progress, Report, ignore
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
@@ -76,7 +76,7 @@ def progress() -> Iterator[Report]:
                 tasks[step.phase],
                 total=step.total,
                 completed=step.done,
-                amount=human_size(step.done),
+                amount=f"{step.done} %" if step.total == 100 else human_size(step.done),
             )
 
         yield report

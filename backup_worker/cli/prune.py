@@ -1,26 +1,33 @@
 """`backup-worker prune`: delete what is past its retention."""
 
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import groupby
+from typing import Any
 
 import click
 
 from backup_worker.cli import output
 from backup_worker.cli.session import Session, pass_session
-from backup_worker.errors import StoreUnreachable
-from backup_worker.retention import Pruned, Verdict, plan_retention, prune
+from backup_worker.holdings import read_holdings
+from backup_worker.log.segment import LOG, SegmentName, parse_key
+from backup_worker.pruning import Pruned, prune
+from backup_worker.retention import Verdict, What, plan_retention
 
 _STYLES = {"keep": "green", "delete": "yellow"}
+_SHORT_ID = 12
 
 
 @click.command("prune", short_help="Delete what is past its retention.")
 @click.option("--dry-run", is_flag=True, help="Say what would go and why; delete nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, each log segment by itself.")
 @pass_session
 def command(session: Session, dry_run: bool, as_json: bool) -> None:
-    """Delete snapshots older than REDIS_BACKUP_RETENTION hours, and unfinished transfers.
+    """Delete snapshots older than REDIS_BACKUP_RETENTION hours and the log before those that stay.
 
-    The last good snapshot always stays. The worker prunes by itself after each snapshot.
+    What was never finished and old lease terms go too. The last proven snapshot, the last good one
+    and the log after them always stay. The worker prunes by itself after each snapshot. A store
+    that does not let the worker delete is no error: then its own rules expire objects.
 
     \b
     Examples:
@@ -29,32 +36,62 @@ def command(session: Session, dry_run: bool, as_json: bool) -> None:
     """
     session.forward()
     catalog, window = session.catalog, session.config.retention
-    verdicts = plan_retention(catalog.list(), now=datetime.now(UTC), window=window)
-    pruned = Pruned((), ()) if dry_run else prune(catalog.store, verdicts)
+    verdicts = plan_retention(read_holdings(catalog), now=datetime.now(UTC), window=window)
+    pruned = Pruned() if dry_run else prune(catalog.store, verdicts)
     if as_json:
-        output.print_json(
-            {
-                "dry_run": dry_run,
-                "verdicts": [asdict(verdict) for verdict in verdicts],
-                "deleted": list(pruned.deleted),
-                "refused": dict(pruned.refused),
-            }
-        )
-    else:
-        output.print_table(("SNAPSHOT", "VERDICT", "REASON"), _rows(verdicts), styles=_STYLES)
+        output.print_json({"dry_run": dry_run, **_as_json(verdicts, pruned)})
+        return
+    output.print_table(("KIND", "NAME", "VERDICT", "REASON"), list(_rows(verdicts)), styles=_STYLES)
     if pruned.refused:
-        raise _refused(pruned)
+        click.echo(_told(pruned), err=True)
 
 
-def _rows(verdicts: list[Verdict]) -> list[tuple[str, str, str]]:
-    return [(v.snapshot, "keep" if v.keep else "delete", v.reason) for v in verdicts]
+def _as_json(verdicts: Sequence[Verdict], pruned: Pruned) -> dict[str, Any]:
+    return {
+        "verdicts": [
+            {"kind": v.what, "name": v.name, "keep": v.keep, "reason": v.reason} for v in verdicts
+        ],
+        "deleted": [verdict.name for verdict in pruned.deleted],
+        "refused": {verdict.name: cause for verdict, cause in pruned.refused},
+        "untried": [verdict.name for verdict in pruned.untried],
+    }
 
 
-def _refused(pruned: Pruned) -> StoreUnreachable:
+def _rows(verdicts: Sequence[Verdict]) -> Iterator[tuple[str, str, str, str]]:
+    """Write a row each, and one for neighbouring segments that share a fate."""
+    for (_, keep, reason, _), group in groupby(verdicts, key=_fate):
+        alike = list(group)
+        name = alike[0].name if len(alike) == 1 else _summary(alike)
+        yield alike[0].what, name, "keep" if keep else "delete", reason
+
+
+def _fate(verdict: Verdict) -> tuple[str, bool, str, str]:
+    """Return what neighbours have to share to be told in one row."""
+    together = verdict.name
+    if verdict.what is What.SEGMENT:
+        together = verdict.name.removeprefix(LOG).partition("/")[0]
+    elif verdict.what is What.LEASE:
+        together = ""
+    return verdict.what, verdict.keep, verdict.reason, together
+
+
+def _summary(alike: Sequence[Verdict]) -> str:
+    first, last = (_segment(verdict) for verdict in (alike[0], alike[-1]))
+    if first is None or last is None:
+        return f"{len(alike)}: {alike[0].name} to {alike[-1].name}"
+    where = first.replid[:_SHORT_ID]
+    return f"{len(alike)} of {where}, {first.start}..{last.end}"
+
+
+def _segment(verdict: Verdict) -> SegmentName | None:
+    parsed = parse_key(verdict.keys[0])
+    return parsed[0] if parsed else None
+
+
+def _told(pruned: Pruned) -> str:
     first, cause = pruned.refused[0]
-    return StoreUnreachable(
-        operation="delete",
-        subject=f"{len(pruned.refused)} snapshots, the first {first}",
-        cause=cause,
-        hint="allow the worker to delete, or let the store expire objects by itself",
+    left = len(pruned.refused) + len(pruned.untried)
+    return (
+        f"{left} of {left + len(pruned.deleted)} stay: the store does not let this worker delete"
+        f" ({first.name}: {cause}). Its own lifecycle rules have to expire them."
     )

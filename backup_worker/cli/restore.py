@@ -1,10 +1,12 @@
 """`backup-worker restore`: a snapshot back into the live cluster, a directory or a file."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import click
 
 from backup_worker.cli import restore_here, restore_remote
+from backup_worker.cli.moments import parse_moment, parse_offset
 from backup_worker.cli.restore_request import Request, check
 from backup_worker.cli.session import Session, pass_session
 
@@ -23,6 +25,27 @@ from backup_worker.cli.session import Session, pass_session
     metavar="DIR|FILE.rdb|-",
     help="Write files that stock Redis starts from instead, or the RDB to standard output.",
 )
+@click.option(
+    "--at",
+    metavar="TIME",
+    help="Replay the log up to then: RFC 3339, a local date and time, or '10 minutes ago'.",
+)
+@click.option(
+    "--offset",
+    metavar="[REPLID:]N",
+    help="Replay the log up to that offset, as `log` prints it.",
+)
+@click.option(
+    "--before-command",
+    metavar="PATTERN",
+    help="Replay the log up to the last command that begins so: FLUSHALL, 'DEL user:*'.",
+)
+@click.option(
+    "--config",
+    is_flag=True,
+    help="Only show how configuration, users and sentinels differ from the live ones.",
+)
+@click.option("--values", is_flag=True, help="Show the values of the commands found.")
 @click.option("--yes", "-y", is_flag=True, help="Don't ask.")
 @click.option("--dry-run", is_flag=True, help="Check everything, change nothing.")
 @click.option("--force", is_flag=True, help="Go on although a replica does not answer.")
@@ -40,7 +63,10 @@ from backup_worker.cli.session import Session, pass_session
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @pass_session
 def command(session: Session, /, **options: Any) -> None:
-    """Put SNAPSHOT (an id, or `latest`) back.
+    """Put SNAPSHOT (an id, or `latest`) back, or the data of a point in time.
+
+    With --at, --offset or --before-command the log after a snapshot is replayed up to there; the
+    snapshot is chosen, unless SNAPSHOT names it. A transaction is replayed whole or not at all.
 
     Without --output it goes into the live cluster, and no process is restarted. First it is
     decrypted, checked and loaded into a scratch server, and a safety snapshot is taken of what
@@ -59,8 +85,20 @@ def command(session: Session, /, **options: Any) -> None:
       backup-worker restore latest --identity key.txt --dry-run
       backup-worker restore 20261124T083000Z-1a2b3c4d --identity key.txt --output restored/
       backup-worker restore latest --identity - --output dump.rdb < key.txt
+      backup-worker restore --at '10 minutes ago' --identity key.txt
+      backup-worker restore --before-command FLUSHALL --identity key.txt
+      backup-worker restore --offset 3f2a9c1e:48213 --identity key.txt --output restored/
+      backup-worker restore latest --config --identity key.txt
       backup-worker restore --resume --identity key.txt
     """
-    request = Request(**options)
+    request = _request(**options)
     check(request)
     (restore_remote if session.elsewhere else restore_here).run(session, request)
+
+
+def _request(*, at: str | None, offset: str | None, **options: Any) -> Request:
+    return Request(
+        **options,
+        at=None if at is None else parse_moment(at, now=datetime.now(UTC)),
+        offset=None if offset is None else parse_offset(offset),
+    )

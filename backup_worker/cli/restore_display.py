@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from backup_worker.cli.output import human_size
-from backup_worker.restore.progress import Progress, Report
+from backup_worker.progress import Progress, Report
 
 _SECONDS_BETWEEN_LINES = 5.0
 

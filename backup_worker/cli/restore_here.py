@@ -4,36 +4,39 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
 import age
-from backup_worker.catalog import LATEST, choose
 from backup_worker.cli import restore_text as texts
+from backup_worker.cli.identity import open_identities
+from backup_worker.cli.restore_config import beside, show_differences
 from backup_worker.cli.restore_display import display
+from backup_worker.cli.restore_point import Located, locate
 from backup_worker.cli.restore_request import Request
 from backup_worker.cli.session import Session
 from backup_worker.errors import BackupError, RefusedForSafety, UsageError
-from backup_worker.manifest import Manifest
-from backup_worker.restore import directory, live, safety
+from backup_worker.log.history import read_history
+from backup_worker.manifest import Kind, Manifest
+from backup_worker.progress import Report
+from backup_worker.restore import directory, live
 from backup_worker.restore import journal as journals
 from backup_worker.restore.files import unwritable
-from backup_worker.restore.loader import OpenRdb, Target
-from backup_worker.restore.opening import opened, write_checked
-from backup_worker.restore.progress import Progress, Report
+from backup_worker.restore.loader import OpenData, Target
+from backup_worker.restore.replay import Opener
 from backup_worker.snapshot import take_snapshot
-from backup_worker.transform.encryption import read_identities
 
 _COPY = 1024 * 1024
 
 
 def run(session: Session, request: Request) -> None:
     """Do what was asked for and print the result."""
-    restore = Restore(session, request, _identities(identity_source(session, request)))
-    if request.output is not None:
+    restore = Restore(session, request, open_identities(identity_source(session, request)))
+    if request.config:
+        show_differences(session, restore.manifest, restore.identities, as_json=request.as_json)
+    elif request.output is not None:
         restore.into_files(request.output)
     elif request.resume or request.undo:
         restore.go_on()
@@ -51,16 +54,8 @@ class Restore:
 
     @cached_property
     def manifest(self) -> Manifest:
-        """The snapshot asked for; its signature was verified.
-
-        `latest` is never a safety snapshot: that one holds what a restore was to get rid of.
-        """
-        name = self.request.snapshot or ""
-        entries = self.session.catalog.list().entries
-        if name == LATEST:
-            aside = safety.known(self.session.config.state)
-            entries = tuple(entry for entry in entries if entry.id not in aside)
-        return choose(entries, name)
+        """The snapshot asked for; its signature was verified."""
+        return self.session.catalog.find(self.request.snapshot or "")
 
     @cached_property
     def target(self) -> Target:
@@ -78,32 +73,32 @@ class Restore:
         access = replace(access, credentials=config.operator)
         return Target(access, config.scratch, config.state, self.request.timeout)
 
+    @cached_property
+    def opener(self) -> Opener:
+        """Opens what the store holds with the keys given."""
+        return Opener(self.session.catalog, self.identities)
+
     @property
-    def open_rdb(self) -> OpenRdb | None:
-        """How to write a snapshot's checked RDB to a path; None without an identity."""
-        return self.write_rdb if self.identities else None
+    def open_data(self) -> OpenData | None:
+        """How to write what the scratch server loads; None without an identity."""
+        return self.opener.write if self.identities else None
 
-    def write_rdb(self, snapshot: str, path: Path, report: Report) -> None:
-        """Write a snapshot's checked RDB to a path."""
-        write_checked(self.content(self.session.catalog.find(snapshot), report), path)
-
-    def content(self, manifest: Manifest, report: Report) -> Iterator[bytes]:
-        """Yield a snapshot's RDB; complete and unchanged once it ended without an error."""
-        size = manifest.stored.size
-        with closing(self.session.store.get(manifest.object_key)) as stored:
-            yield from opened(
-                stored,
-                manifest,
-                self.identities,
-                on_progress=lambda done: report(Progress("decrypt", done, size)),
-            )
+    @cached_property
+    def located(self) -> Located | None:
+        """The point asked for and the way there; None for a snapshot as it is."""
+        if not self.request.has_point:
+            return None
+        base = self.manifest if self.request.snapshot else None
+        history = read_history(self.session.catalog)
+        return locate(history, self.request, self.identities, base=base)
 
     def take_snapshot(self, report: Report) -> str:
-        """Take the safety snapshot, make a note that it is one, return its id."""
+        """Take the safety snapshot and return its id; it is not proven, time matters now."""
         try:
-            manifest = take_snapshot(
+            taken = take_snapshot(
                 self.session.access,
                 self.session.destination,
+                kind=Kind.SAFETY,
                 report=lambda step: report(replace(step, phase=live.SAFETY_SNAPSHOT)),
             )
         except BackupError as error:
@@ -113,8 +108,7 @@ class Restore:
                 cause=error.cause,
                 hint=f"{error.hint}; or go without one by --no-safety-snapshot",
             ) from error
-        safety.remember(self.session.config.state, manifest.id)
-        return manifest.id
+        return taken.manifest.id
 
     def into_files(self, output: str) -> None:
         """Write a directory, a file, or standard output."""
@@ -122,32 +116,57 @@ class Restore:
             require_pipe()
         else:
             directory.check_target(Path(output))
-        manifest = self.manifest
+        located = self.located
+        manifest = located.replay.base if located else self.manifest
+        if located and output != "-":
+            texts.print_match(located, values=self.request.values)
         if not self.request.dry_run:
             with display() as report:
-                content = self.content(manifest, report)
                 if output == "-":
-                    _to_stdout(content)
+                    _to_stdout(self._rdb(manifest, located, report))
                     return
-                directory.write(content, Path(output))
-        texts.print_files(manifest, output, as_json=self.request.as_json)
+                self._write(manifest, located, Path(output), report)
+        texts.print_files(manifest, output, located=located, as_json=self.request.as_json)
+
+    def _rdb(self, manifest: Manifest, located: Located | None, report: Report) -> Iterator[bytes]:
+        if located is None or not located.replay.pieces:
+            return self.opener.rdb(manifest, report)
+        return self.opener.saved(located.history, located.replay, report)
+
+    def _write(
+        self, manifest: Manifest, located: Located | None, target: Path, report: Report
+    ) -> None:
+        files = beside(self.session.catalog, manifest, self.identities)
+        replays = located is not None and bool(located.replay.pieces)
+        if located is None or not replays or directory.is_file_target(target):
+            directory.write(self._rdb(manifest, located, report), target, beside=files)
+            return
+        log = self.opener.log(located.history, located.replay, report)
+        directory.write_with_log(self.opener.rdb(manifest, report), log, target, beside=files)
 
     def into_cluster(self) -> None:
         """Restore into the live cluster, after asking."""
         request = self.request
         with journals.exclusive(self.target.state):
-            plan = live.prepare(self.target, self.manifest, force=request.force)
+            located = self.located
+            plan = live.prepare(
+                self.target,
+                located.replay.base if located else self.manifest,
+                force=request.force,
+                replay=located.replay if located else None,
+            )
+            fields = texts.plan_fields(plan, located, values=request.values)
             if request.dry_run:
-                texts.print_plan(plan, as_json=request.as_json)
+                texts.print_plan(fields, as_json=request.as_json)
                 return
             if not request.yes:
-                texts.print_plan(plan, as_json=False)
+                texts.print_plan(fields, as_json=False)
                 texts.confirm("Replace it?", from_stdin=request.identity == "-")
             with display() as report:
                 outcome = live.restore(
                     self.target,
                     plan,
-                    open_rdb=self.write_rdb,
+                    open_data=self.opener.write,
                     safety_snapshot=None if request.no_safety_snapshot else self.take_snapshot,
                     now=datetime.now(UTC),
                     force=request.force,
@@ -167,13 +186,13 @@ class Restore:
                     cause="none is open",
                     hint="`backup-worker restore SNAPSHOT` begins one",
                 )
-            open_rdb = self.open_rdb
-            if request.undo and open_rdb is not None and not request.yes:
+            open_data = self.open_data
+            if request.undo and open_data is not None and not request.yes:
                 texts.print_undo(journal)
                 texts.confirm("Go on?", from_stdin=request.identity == "-")
             way = live.resume if request.resume else live.undo
             with display() as report:
-                outcome = way(target, journal, open_rdb=open_rdb, report=report)
+                outcome = way(target, journal, open_data=open_data, report=report)
             texts.print_outcome(outcome, as_json=request.as_json)
 
 
@@ -191,14 +210,6 @@ def identity_source(session: Session, request: Request) -> str | None:
             hint="add --identity FILE (from `backup-worker keygen`), or set REDIS_BACKUP_IDENTITY",
         )
     return None if source is None else str(source)
-
-
-def _identities(source: str | None) -> tuple[age.Identity, ...]:
-    """Read the private keys at once: a bad file is refused before anybody is asked."""
-    if source is None:
-        return ()
-    text = read_identity(source).decode(errors="replace")
-    return read_identities(text, source="standard input" if source == "-" else source)
 
 
 def _to_stdout(content: Iterable[bytes]) -> None:
@@ -225,21 +236,6 @@ def require_pipe() -> None:
             cause="it is a terminal",
             hint="redirect it: `backup-worker restore latest --output - > dump.rdb`",
         )
-
-
-def read_identity(source: str) -> bytes:
-    """Read an identity file, or standard input for `-`; raises UsageError."""
-    if source == "-":
-        return sys.stdin.buffer.read()
-    try:
-        return Path(source).read_bytes()
-    except OSError as error:
-        raise UsageError(
-            operation="read",
-            subject=f"identity file {source}",
-            cause=error.strerror or str(error),
-            hint="name a readable file that `backup-worker keygen` or age-keygen made",
-        ) from error
 
 
 def _missing(what: str, settings: str) -> UsageError:

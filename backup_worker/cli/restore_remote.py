@@ -15,15 +15,19 @@ from typing import Any
 
 import click
 
-from backup_worker import remote
+from backup_worker import contents, contents_files, remote
 from backup_worker.cli import restore_text as texts
+from backup_worker.cli.identity import read_identity
+from backup_worker.cli.restore_config import print_differences
 from backup_worker.cli.restore_display import display
-from backup_worker.cli.restore_here import identity_source, read_identity, require_pipe
+from backup_worker.cli.restore_here import identity_source, require_pipe
 from backup_worker.cli.restore_request import Request
 from backup_worker.cli.session import Session
 from backup_worker.config import WorkerConfig
+from backup_worker.log.plan import AtOffset
+from backup_worker.manifest import contents_key
+from backup_worker.progress import Progress, Report
 from backup_worker.restore import directory
-from backup_worker.restore.progress import Progress, Report
 
 _CHUNK = 1024 * 1024
 
@@ -34,23 +38,25 @@ def run(session: Session, request: Request) -> None:
     request = replace(request, identity=identity_source(session, request))
     if request.output == "-":
         require_pipe()
-    if request.output == "-" or request.dry_run:
+    if request.config:
+        _show_differences(config, request)
+    elif request.output == "-" or request.dry_run:
         _forward(config, request)
     elif request.output is not None:
         _into_files(config, request, Path(request.output))
     else:
-        _ask(config, request)
-        _forward(config, request)
+        _forward(config, _ask(config, request))
 
 
 def arguments(request: Request) -> list[str]:
     """Return the command line for the container: nothing is asked there; the key comes in by pipe.
 
-    A dry run needs no key and gets none.
+    A dry run gets one only to find a point in the log. Times are named absolutely: the zone and
+    the clock are those of the machine where they were written.
     """
     flags = {
         "--yes": True,
-        "--identity=-": request.identity is not None and not request.dry_run,
+        "--identity=-": _needs_key(request),
         "--dry-run": request.dry_run,
         "--force": request.force,
         "--no-safety-snapshot": request.no_safety_snapshot,
@@ -58,31 +64,63 @@ def arguments(request: Request) -> list[str]:
         "--undo": request.undo,
         "--json": request.as_json,
         "--output=-": request.output is not None,
+        "--values": request.values,
+        "--config": request.config,
     }
     words = [word for word, wanted in flags.items() if wanted]
     words.append(f"--timeout={request.timeout}")
+    if request.at is not None:
+        words.append(f"--at={request.at.isoformat()}")
+    if (wanted := request.offset) is not None:
+        words.append(f"--offset={wanted.replid + ':' if wanted.replid else ''}{wanted.offset}")
+    if request.before_command is not None:
+        words.append(f"--before-command={request.before_command}")
     return ["restore", *words, *([request.snapshot] if request.snapshot else [])]
 
 
-def _ask(config: WorkerConfig, request: Request) -> None:
-    """Show what would happen, as the container sees it, and ask."""
+def _ask(config: WorkerConfig, request: Request) -> Request:
+    """Show what would happen, as the container sees it, and ask; return what was agreed to."""
     if request.yes or request.resume or (request.undo and request.identity is None):
-        return
-    if not request.undo:
-        texts.show_plan(_plan(config, request))
-    else:
+        return request
+    if request.undo:
         click.echo("If the data from before is gone, the safety snapshot is loaded instead.")
+    else:
+        plan = _plan(config, request, _key(replace(request, dry_run=True)))
+        texts.show_plan(plan)
+        request = pinned(request, plan)
     texts.confirm("Replace it?", from_stdin=request.identity == "-")
+    return request
 
 
-def _plan(config: WorkerConfig, request: Request) -> dict[str, Any]:
-    words = ["restore", "--dry-run", "--json", request.snapshot or ""]
-    words += ["--force"] if request.force else []
-    with _process(config, words, stdin=b"") as process:
+def pinned(request: Request, plan: dict[str, Any]) -> Request:
+    """Name the point that was shown: another command may match by the time it is done."""
+    point = plan["point"]
+    if point is None:
+        return request
+    offset = AtOffset(point["offset"], point["timeline"])
+    return replace(request, snapshot=plan["snapshot"], offset=offset, at=None, before_command=None)
+
+
+def _plan(config: WorkerConfig, request: Request, key: bytes) -> dict[str, Any]:
+    asked = replace(request, dry_run=True, as_json=True)
+    stdin = key if _needs_key(asked) else b""
+    plan: dict[str, Any] = json.loads(_output(config, arguments(asked), stdin=stdin))
+    return plan
+
+
+def _output(config: WorkerConfig, words: Sequence[str], *, stdin: bytes) -> bytes:
+    """Return what a command in the container prints; ends with its exit code when that isn't 0."""
+    with _process(config, words, stdin=stdin) as process:
         output = b"".join(iter(lambda: _read(process), b""))
     _require_success(process)
-    plan: dict[str, Any] = json.loads(output)
-    return plan
+    return output
+
+
+def _show_differences(config: WorkerConfig, request: Request) -> None:
+    """Show here, in colour, what is found there."""
+    asked = replace(request, as_json=True)
+    found = json.loads(_output(config, arguments(asked), stdin=_key(asked)))
+    print_differences(found, as_json=request.as_json)
 
 
 def _forward(config: WorkerConfig, request: Request) -> None:
@@ -92,17 +130,37 @@ def _forward(config: WorkerConfig, request: Request) -> None:
 
 
 def _into_files(config: WorkerConfig, request: Request, target: Path) -> None:
-    """Stream the checked RDB out of the container into files here."""
+    """Stream the checked RDB out of the container into files here, what is beside it after it."""
     directory.check_target(target)
+    key, files = _key(request), {}
+    # Both are to be of one snapshot, whatever `latest` means by then.
+    plan = _plan(config, request, key)
+    request = replace(pinned(request, plan), snapshot=plan["snapshot"])
+    if plan["contents"] and not directory.is_file_target(target):
+        files = _beside(config, plan["snapshot"], key)
     with display() as report:
-        directory.write(_received(config, request, report), target)
+        directory.write(_received(config, request, key, report), target, beside=files)
     click.echo(f"written\t{target}" if not request.as_json else json.dumps({"output": str(target)}))
 
 
-def _received(config: WorkerConfig, request: Request, report: Report) -> Iterator[bytes]:
+def _beside(config: WorkerConfig, snapshot: str, key: bytes) -> dict[str, bytes]:
+    """Return the files that lie beside the data, as a local restore makes them.
+
+    Without them, the container having said why, the data is written all the same.
+    """
+    words = ["show", snapshot, "--contents", "--identity=-"]
+    with suppress(click.exceptions.Exit):
+        payload = _output(config, words, stdin=key)
+        return contents_files.files(contents.decode(payload, key=contents_key(snapshot)))
+    return {}
+
+
+def _received(
+    config: WorkerConfig, request: Request, key: bytes, report: Report
+) -> Iterator[bytes]:
     """Yield the RDB; ends with the container's exit code when that isn't 0, so nothing is kept."""
     done = 0
-    with _process(config, arguments(request), stdin=_key(request)) as process:
+    with _process(config, arguments(request), stdin=key) as process:
         for chunk in iter(lambda: _read(process), b""):
             done += len(chunk)
             report(Progress("receive", done))
@@ -144,6 +202,10 @@ def _require_success(process: subprocess.Popen[bytes]) -> None:
 
 
 def _key(request: Request) -> bytes:
-    if request.identity is None or request.dry_run:
+    if request.identity is None or not _needs_key(request):
         return b""
     return read_identity(request.identity)
+
+
+def _needs_key(request: Request) -> bool:
+    return request.identity is not None and (request.has_point or not request.dry_run)

@@ -1,8 +1,10 @@
 """What was asked of `restore`, and which options go together."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from backup_worker.errors import UsageError
+from backup_worker.log.plan import AtOffset
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,16 @@ class Request:
     no_safety_snapshot: bool
     timeout: float
     as_json: bool
+    at: datetime | None = None
+    offset: AtOffset | None = None
+    before_command: str | None = None
+    values: bool = False
+    config: bool = False
+
+    @property
+    def has_point(self) -> bool:
+        """Whether the log is replayed up to some point after the snapshot."""
+        return any(one is not None for one in (self.at, self.offset, self.before_command))
 
 
 def check(request: Request) -> None:
@@ -27,13 +39,23 @@ def check(request: Request) -> None:
     going_on = request.resume or request.undo
     if request.resume and request.undo:
         raise _usage("--resume and --undo exclude each other", "name one of them")
-    if going_on and (request.snapshot or request.output or request.dry_run):
+    if going_on and (request.snapshot or request.output or request.dry_run or request.has_point):
         raise _usage(
-            "an interrupted restore knows its snapshot and its target",
-            "give --resume or --undo without SNAPSHOT, --output and --dry-run",
+            "an interrupted restore knows its snapshot, its point and its target",
+            "give --resume or --undo without SNAPSHOT, --output, --dry-run and a point",
         )
-    if not going_on and not request.snapshot:
-        raise _usage("no snapshot was named", "name one, or `latest`")
+    if request.config and (going_on or request.output or request.has_point):
+        raise _usage(
+            "--config only compares, with what stands in one snapshot",
+            "give it with SNAPSHOT alone",
+        )
+    points = (request.at, request.offset, request.before_command)
+    if sum(one is not None for one in points) > 1:
+        raise _usage("--at, --offset and --before-command exclude each other", "name one of them")
+    if not (going_on or request.has_point or request.snapshot):
+        raise _usage(
+            "no snapshot was named", "name one, or `latest`, or a point with --at or --offset"
+        )
 
 
 def _usage(cause: str, hint: str) -> UsageError:

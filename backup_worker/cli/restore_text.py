@@ -2,27 +2,36 @@
 
 import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import click
 
 from backup_worker.cli.output import human_age, human_size, print_fields, print_json
+from backup_worker.cli.restore_point import Located, match_lines, point_fields, point_lines
 from backup_worker.errors import UsageError
 from backup_worker.manifest import Manifest
+from backup_worker.restore.directory import is_file_target
 from backup_worker.restore.journal import Journal
 from backup_worker.restore.live import Outcome, Plan
 
+# Redis loads a log as the default user (multi.c, execCommand): switched off is well, powerless is
+# not.
+_ABOUT_PERMISSIONS = (
+    "note: where this is loaded the default user must have all permissions (it may be off):"
+    " else Redis skips the transactions in it, and says nothing"
+)
 
-def print_plan(plan: Plan, *, as_json: bool) -> None:
+
+def print_plan(fields: dict[str, Any], *, as_json: bool) -> None:
     """Say what a live restore would replace by what."""
-    fields = plan_fields(plan)
     if as_json:
         print_json(fields)
     else:
         show_plan(fields)
 
 
-def plan_fields(plan: Plan) -> dict[str, Any]:
+def plan_fields(plan: Plan, located: Located | None, *, values: bool) -> dict[str, Any]:
     """Return a plan as JSON can carry it (from the container to the host)."""
     manifest = plan.manifest
     return {
@@ -34,21 +43,33 @@ def plan_fields(plan: Plan) -> dict[str, Any]:
         "nodes": [str(node.address) for node in plan.seen.nodes],
         "missing": [str(address) for address in plan.missing],
         "keys_now": plan.keys,
+        "point": None if located is None else point_fields(located, values=values),
     }
 
 
 def show_plan(fields: dict[str, Any]) -> None:
     """Print a plan for a person."""
     size = human_size(fields["rdb_bytes"])
+    point = fields["point"]
+    since = "that point" if point else "the snapshot"
     lines = {
         "snapshot": f"{fields['snapshot']} ({size}, {fields['engine']})",
         "taken": fields["taken"],
+        **(point_lines(point) if point else {}),
         "into": f"master {fields['master']}, data nodes {', '.join(fields['nodes'])}",
-        "replaces": f"{fields['keys_now']} keys; what was written since the snapshot is lost",
+        "replaces": f"{fields['keys_now']} keys; what was written since {since} is lost",
     }
     if fields["missing"]:
         lines["without"] = f"{', '.join(fields['missing'])} (no answer)"
     print_fields(lines)
+    for line in match_lines(point) if point else ():
+        click.echo(line)
+
+
+def print_match(located: Located, *, values: bool) -> None:
+    """Show on standard error what a point lies before, if it was found by that."""
+    for line in match_lines(point_fields(located, values=values)):
+        click.echo(line, err=True)
 
 
 def print_undo(journal: Journal) -> None:
@@ -86,7 +107,7 @@ def print_outcome(outcome: Outcome, *, as_json: bool) -> None:
     seconds = ", ".join(f"{phase} {spent:.1f} s" for phase, spent in outcome.seconds.items())
     lines = {
         "master": f"{outcome.master}, {outcome.keys} keys",
-        "holds": outcome.snapshot or "the data from before the restore",
+        "holds": _held(outcome),
         "seconds": seconds,
     }
     if outcome.safety_snapshot and outcome.snapshot not in {None, outcome.safety_snapshot}:
@@ -94,9 +115,22 @@ def print_outcome(outcome: Outcome, *, as_json: bool) -> None:
     print_fields(lines)
 
 
-def print_files(manifest: Manifest, target: str, *, as_json: bool) -> None:
+def print_files(manifest: Manifest, target: str, *, located: Located | None, as_json: bool) -> None:
     """Say what was written where, or would be."""
+    point = None if located is None else point_fields(located, values=False)
     if as_json:
-        print_json({"snapshot": manifest.id, "output": target, "rdb_bytes": manifest.rdb.size})
+        fields = {"snapshot": manifest.id, "output": target, "rdb_bytes": manifest.rdb.size}
+        print_json(fields | {"point": point, "contents": manifest.contents is not None})
     else:
-        print_fields({"snapshot": manifest.id, "output": target})
+        lines = point_lines(point) if point else {}
+        print_fields({"snapshot": manifest.id, **lines, "output": target})
+        if point and point["segments"] and not is_file_target(Path(target)):
+            click.echo(_ABOUT_PERMISSIONS, err=True)
+
+
+def _held(outcome: Outcome) -> str:
+    if outcome.snapshot is None:
+        return "the data from before the restore"
+    point = outcome.point
+    log = f" and the log up to {point.replid[:12]}:{point.offset}" if point else ""
+    return f"{outcome.snapshot}{log}"

@@ -26,11 +26,14 @@ _HEALTH_FILE = "/run/redis-ha/health"
 @click.option("--node", default=None, help="This worker's name in the log [default: host name].")
 @pass_session
 def command(session: Session, health_file: Path, node: str | None) -> None:
-    """Take a snapshot each REDIS_BACKUP_INTERVAL seconds, and prune after each.
+    """Follow the stream, and take a snapshot each REDIS_BACKUP_INTERVAL seconds.
 
-    The first is taken at once, unless the store holds one that is younger than the interval. A
-    failed round is tried again after 2 s, then twice as long each time, up to 5 minutes. Events
-    go to standard output, one JSON object a line. SIGTERM ends it, leaving no half snapshot.
+    Several may run on one store: one works, the others stand by and take over within a minute of
+    its death. The first snapshot is taken at once, unless the store holds one that is younger
+    than the interval; each is proven, and past ones are pruned. A gap in the log is followed by a
+    snapshot at once. A failed round is tried again after 2 s, then twice as long each time, up to
+    5 minutes. Events go to standard output, one JSON object a line. SIGTERM ends it, leaving
+    nothing half done.
 
     \b
     Example:
@@ -38,36 +41,38 @@ def command(session: Session, health_file: Path, node: str | None) -> None:
     """
     from backup_worker import eventlog  # noqa: PLC0415 - not to show --help
 
-    eventlog.configure(node or socket.gethostname())
+    name = node or socket.gethostname()
+    eventlog.configure(name)
     try:
-        _run(session, health_file)
+        _run(session, health_file, name)
     except (Terminated, KeyboardInterrupt):
         eventlog.emit("stopped")
 
 
-def _run(session: Session, health_file: Path) -> NoReturn:
+def _run(session: Session, health_file: Path, name: str) -> NoReturn:
+    from backup_worker import drill  # noqa: PLC0415
+    from backup_worker.assembly import Settings, parts  # noqa: PLC0415
     from backup_worker.eventlog import emit  # noqa: PLC0415
-    from backup_worker.snapshot import take_snapshot  # noqa: PLC0415
+    from backup_worker.lease.worker_id import worker_id  # noqa: PLC0415
     from backup_worker.worker import Worker  # noqa: PLC0415
 
     config = session.config
     if not config.enabled:
         emit("backups are off", level=logging.WARNING, setting="REDIS_BACKUP_ENABLED")
         _idle(health_file)
-    access, recipients = session.access, session.recipients
+    recipients = session.recipients
+    settings = Settings(session.access, config, session.trusted)
+    opened = parts(settings, lambda: session.destination, session.lease_store)
     _warn_of_open_restore(config.state)
-    emit(
-        "started",
-        interval=config.interval.total_seconds(),
-        recipients=[str(key) for key in recipients],
-    )
-    Worker(
-        catalog=lambda: session.catalog,
-        take=lambda report: take_snapshot(access, session.destination, report=report),
-        interval=config.interval,
-        retention=config.retention,
-        health_file=health_file,
-    ).run()
+    with worker_id(config.state) as me:
+        drill.clear(config.state)
+        emit(
+            "started",
+            worker=me,
+            interval=config.interval.total_seconds(),
+            recipients=[str(key) for key in recipients],
+        )
+        Worker(opened, config, me, name, health_file).run()
 
 
 def _warn_of_open_restore(state: Path) -> None:
@@ -87,7 +92,7 @@ def _warn_of_open_restore(state: Path) -> None:
 def _idle(health_file: Path) -> NoReturn:
     from backup_worker.health import BEAT_SECONDS, Heartbeat  # noqa: PLC0415
 
-    heart = Heartbeat(health_file, lambda: "ok backups are off")
+    heart = Heartbeat({health_file: lambda: "ok backups are off"})
     while True:
         heart.sign_of_life()
         heart.write()

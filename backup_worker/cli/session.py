@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from age import Recipient
     from backup_worker.catalog import Catalog
     from backup_worker.config import WorkerConfig
+    from backup_worker.drill import Proving
     from backup_worker.snapshot import Destination
     from backup_worker.store.contract import Store
     from backup_worker.transform.signing import Signer
@@ -57,6 +58,25 @@ class Session:
             raise _missing("where snapshots are kept", "REDIS_BACKUP_STORE")
         return open_store(self.config.store_url, endpoint=self.config.s3_endpoint)
 
+    def lease_store(self) -> "Store":
+        """The same store, where each request ends within seconds."""
+        from backup_worker.store.factory import open_store  # noqa: PLC0415
+
+        return open_store(self.config.store_url, endpoint=self.config.s3_endpoint, quick=True)
+
+    @cached_property
+    def writing_store(self) -> "Store":
+        """The same store for streams: where it is slow, they wait in a spool on the disk."""
+        from backup_worker.store.factory import open_store  # noqa: PLC0415
+        from backup_worker.store.spooled import Spool  # noqa: PLC0415
+
+        config = self.config
+        if not config.store_url.startswith("s3:"):
+            return self.store
+        config.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        spool = Spool(config.state / "snapshot-spool", config.log.spool_bytes)
+        return open_store(config.store_url, endpoint=config.s3_endpoint, spool=spool)
+
     @cached_property
     def signer(self) -> "Signer | None":
         """This worker's signing key, if it has one; raises UsageError when it is unreadable."""
@@ -77,11 +97,16 @@ class Session:
         """The store's snapshots, as the trusted signers and this worker's own key vouch for."""
         from backup_worker.catalog import Catalog  # noqa: PLC0415
 
+        return Catalog(self.store, self.trusted)
+
+    @property
+    def trusted(self) -> tuple[bytes, ...]:
+        """Whose signatures count, this worker's own key included; raises UsageError for nobody."""
         own = (self.signer.public_key,) if self.signer else ()
         trusted = tuple(dict.fromkeys((*self.config.trusted_signers, *own)))
         if not trusted:
             raise _missing("whose signature is trusted", "REDIS_BACKUP_TRUSTED_SIGNERS")
-        return Catalog(self.store, trusted)
+        return trusted
 
     @property
     def recipients(self) -> "tuple[Recipient, ...]":
@@ -104,7 +129,14 @@ class Session:
         recipients = self.recipients
         if self.signer is None:
             raise _missing("the signing key", "REDIS_BACKUP_SIGNING_KEY")
-        return Destination(self.store, recipients, self.signer)
+        return Destination(self.writing_store, recipients, self.signer)
+
+    @property
+    def proving(self) -> "Proving | None":
+        """How snapshots are proven; None when REDIS_BACKUP_DRILL says that they are not."""
+        from backup_worker.drill import Proving  # noqa: PLC0415
+
+        return Proving(self.config.state) if self.config.drill else None
 
     def forward(self) -> None:
         """When the worker is elsewhere, run this command line there and end with its code."""

@@ -1,6 +1,7 @@
-"""Which data node a snapshot comes from: a healthy replica, never the master."""
+"""Which data node we attach to: a healthy replica, never the master."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from backup_worker.errors import ClusterUnreachable
 from redis_ha.connection import Address
@@ -8,7 +9,19 @@ from redis_ha.discovery import Access, NodeView, ask_nodes, find_master, replica
 from redis_ha.errors import RedisHaError
 
 
-def choose_sources(views: Sequence[NodeView], *, master: Address) -> list[Address]:
+@dataclass(frozen=True)
+class Candidates:
+    """The master and the replicas that can serve, best first, each as it described itself.
+
+    `absent` counts the replicas that the sentinels know and that can't serve now.
+    """
+
+    master: NodeView
+    replicas: tuple[NodeView, ...]
+    absent: int = 0
+
+
+def choose_sources(views: Sequence[NodeView], *, master: Address) -> list[NodeView]:
     """Order the replicas that can serve, least lag first, equal ones by address.
 
     A replica can serve when it is linked to `master` and neither loads nor syncs. The master
@@ -17,7 +30,7 @@ def choose_sources(views: Sequence[NodeView], *, master: Address) -> list[Addres
     """
     able = [view for view in views if _unfit(view, master) is None]
     if able:
-        return [view.address for view in sorted(able, key=lambda v: (-v.offset, v.address))]
+        return sorted(able, key=lambda view: (-view.offset, view.address))
     reasons = [f"{view.address}: {_unfit(view, master)}" for view in views]
     raise ClusterUnreachable(
         operation="choose a replica of",
@@ -29,6 +42,11 @@ def choose_sources(views: Sequence[NodeView], *, master: Address) -> list[Addres
 
 def find_sources(access: Access) -> list[Address]:
     """Ask the cluster and return the replicas to try, best first; raises ClusterUnreachable."""
+    return [view.address for view in find_candidates(access).replicas]
+
+
+def find_candidates(access: Access) -> Candidates:
+    """Ask the cluster which replicas can serve; raises ClusterUnreachable."""
     try:
         master = find_master(access)
         addresses = [a for a in replica_addresses(access) if a != master]
@@ -36,7 +54,9 @@ def find_sources(access: Access) -> list[Address]:
         raise ClusterUnreachable(
             operation=error.operation, subject=error.subject, cause=error.cause, hint=error.hint
         ) from error
-    return choose_sources(ask_nodes(access, addresses), master=master)
+    leader, *views = ask_nodes(access, [master, *addresses])
+    able = choose_sources(views, master=master)
+    return Candidates(leader, tuple(able), absent=len(views) - len(able))
 
 
 def _unfit(view: NodeView, master: Address) -> str | None:

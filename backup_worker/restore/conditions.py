@@ -10,7 +10,7 @@ from backup_worker.restore.survey import NodeState, ScratchState, Seen, Sentinel
 from backup_worker.scratch import Binary
 from redis_ha.connection import Address
 
-# Room beside the RDB for the scratch server's log and configuration, bytes.
+# Room beside RDB and log for the scratch server's log and configuration, bytes.
 _SPARE = 16 * 1024 * 1024
 
 
@@ -23,10 +23,17 @@ class Place:
 
 
 def reasons_against(
-    seen: Seen, manifest: Manifest, *, master: Address, place: Place, force: bool
+    seen: Seen,
+    manifest: Manifest,
+    *,
+    master: Address,
+    place: Place,
+    force: bool,
+    log_bytes: int = 0,
 ) -> list[str]:
     """Name every reason not to begin; empty when a live restore may start.
 
+    `log_bytes` is how much of the log is replayed after the snapshot.
     `force` accepts data nodes that do not answer: they follow the master when they are back.
     """
     return [
@@ -34,7 +41,7 @@ def reasons_against(
         *_epoch_trouble(seen.sentinels),
         *(text for node in seen.nodes if (text := _node_trouble(node, master, force=force))),
         *_unreadable(seen.nodes, manifest, place.binary),
-        *_too_little_disk(manifest, place),
+        *_too_little_disk(manifest.rdb.size + log_bytes, place),
     ]
 
 
@@ -103,8 +110,8 @@ def _unreadable(nodes: Sequence[NodeState], manifest: Manifest, binary: Binary) 
     ]
 
 
-def _too_little_disk(manifest: Manifest, place: Place) -> list[str]:
-    needed = manifest.rdb.size + _SPARE
+def _too_little_disk(size: int, place: Place) -> list[str]:
+    needed = size + _SPARE
     if place.free >= needed:
         return []
     return [f"the scratch directory has {place.free} bytes free, {needed} are needed"]

@@ -51,8 +51,16 @@ class SentinelBefore:
 
 
 @dataclass(frozen=True)
+class Point:
+    """Where the log's replay ends: at `offset` of timeline `replid`, between two commands."""
+
+    replid: str
+    offset: int
+
+
+@dataclass(frozen=True)
 class Journal:
-    """An open restore.
+    """An open restore, of `snapshot` and the log after it up to `point` (None: without a log).
 
     `hold` (ms) is the down-after that keeps Sentinel still meanwhile; `config_epoch` tells a
     failover that happened all the same. `scratch_replids` are the histories of the scratch
@@ -71,6 +79,7 @@ class Journal:
     hold: int
     scratch_replids: tuple[str, ...] = ()
     keys: int | None = None
+    point: Point | None = None
 
 
 def encode(journal: Journal) -> bytes:
@@ -100,6 +109,7 @@ def decode(payload: bytes) -> Journal:
             for one in fields.pop("sentinels")
         ),
         scratch_replids=tuple(fields.pop("scratch_replids")),
+        point=None if (point := fields.pop("point", None)) is None else Point(**point),
         **fields,
     )
 

@@ -20,12 +20,13 @@ import redis
 
 from backup_worker import scratch
 from backup_worker.errors import BackupError, ClusterUnreachable
+from backup_worker.log.plan import Replay
 from backup_worker.manifest import Manifest
+from backup_worker.progress import Report, ignore
 from backup_worker.restore import conditions, decision
 from backup_worker.restore import journal as journals
-from backup_worker.restore.journal import Journal, NodeBefore, SentinelBefore, Stage
-from backup_worker.restore.loader import OpenRdb, ScratchLoader, Target
-from backup_worker.restore.progress import Report, ignore
+from backup_worker.restore.journal import Journal, NodeBefore, Point, SentinelBefore, Stage
+from backup_worker.restore.loader import OpenData, ScratchLoader, Target
 from backup_worker.restore.runner import RESUME_OR_UNDO, OldDataGone, Runner, Stuck
 from backup_worker.restore.survey import Seen, look
 from redis_ha import discovery
@@ -47,17 +48,32 @@ _AFTER_FAILOVER = (
 
 @dataclass(frozen=True)
 class Plan:
-    """What would be done: the snapshot, the master, the cluster now, nodes left out (--force)."""
+    """What would be done: the snapshot, the master, the cluster now, nodes left out (--force).
+
+    `replay` is the log up to the wanted point; None for the snapshot as it is.
+    """
 
     manifest: Manifest
     master: Address
     seen: Seen
     missing: tuple[Address, ...]
+    replay: Replay | None = None
 
     @property
     def keys(self) -> int:
         """How many keys the master holds now: those that are replaced."""
         return self.seen.node(self.master).keys
+
+    @property
+    def point(self) -> Point | None:
+        """Where the replay ends; None where nothing is replayed."""
+        replay = self.replay
+        return Point(replay.replid, replay.offset) if replay and replay.pieces else None
+
+    @property
+    def size(self) -> int:
+        """Bytes to load, plain."""
+        return self.manifest.rdb.size + (self.replay.size if self.replay else 0)
 
 
 @dataclass(frozen=True)
@@ -74,9 +90,12 @@ class Outcome:
     keys: int
     full_syncs: int | None
     seconds: dict[str, float]
+    point: Point | None = None
 
 
-def prepare(target: Target, manifest: Manifest, *, force: bool) -> Plan:
+def prepare(
+    target: Target, manifest: Manifest, *, force: bool, replay: Replay | None = None
+) -> Plan:
     """Look at the cluster and refuse with every reason against; touches nothing.
 
     Raises ClusterUnreachable, RefusedForSafety.
@@ -91,10 +110,17 @@ def prepare(target: Target, manifest: Manifest, *, force: bool) -> Plan:
         ) from error
     seen = look(target.access, sorted({master, *replicas}), scratch=lambda: None)
     place = conditions.Place(scratch.find_binary(), _free_bytes(target.state))
-    reasons = conditions.reasons_against(seen, manifest, master=master, place=place, force=force)
+    reasons = conditions.reasons_against(
+        seen,
+        manifest,
+        master=master,
+        place=place,
+        force=force,
+        log_bytes=replay.size if replay else 0,
+    )
     conditions.require_none(reasons, snapshot=manifest.id)
     missing = tuple(node.address for node in seen.nodes if node.view.role is None)
-    return Plan(manifest, master, seen, missing)
+    return Plan(manifest, master, seen, missing, replay)
 
 
 def require_no_open_restore(state: Path) -> None:
@@ -110,7 +136,7 @@ def restore(
     target: Target,
     plan: Plan,
     *,
-    open_rdb: OpenRdb,
+    open_data: OpenData,
     safety_snapshot: Callable[[Report], str] | None,
     now: datetime,
     force: bool = False,
@@ -122,7 +148,7 @@ def restore(
     data is taken back.
     """
     snapshot = plan.manifest.id
-    with ScratchLoader(target, snapshot, plan.master, open_rdb, report) as loader:
+    with ScratchLoader(target, snapshot, plan.master, open_data, report, plan.point) as loader:
         loader.load()
         too_large = conditions.memory_trouble(loader.state(), plan.seen.nodes)
         conditions.require_none(too_large, snapshot=snapshot)
@@ -131,7 +157,7 @@ def restore(
             take = partial(safety_snapshot, report)
             safety = loader.timed(SAFETY_SNAPSHOT, take)
         # Minutes may have passed: look again before anything is touched.
-        plan = prepare(target, plan.manifest, force=force)
+        plan = prepare(target, plan.manifest, force=force, replay=plan.replay)
         journal = begin(plan, safety, now)
         runner = _runner(target, loader, report, size=plan.manifest.rdb.size)
         try:
@@ -143,20 +169,22 @@ def restore(
 
 
 def resume(
-    target: Target, journal: Journal, *, open_rdb: OpenRdb | None, report: Report = ignore
+    target: Target, journal: Journal, *, open_data: OpenData | None, report: Report = ignore
 ) -> Outcome:
     """Finish an open restore; loads the snapshot again only where that is still needed."""
-    with ScratchLoader(target, journal.snapshot, journal.master, open_rdb, report) as loader:
+    with ScratchLoader(
+        target, journal.snapshot, journal.master, open_data, report, journal.point
+    ) as loader:
         runner = _runner(target, loader, report)
         return _outcome(journal, runner.resume(journal), runner, loader)
 
 
 def undo(
-    target: Target, journal: Journal, *, open_rdb: OpenRdb | None, report: Report = ignore
+    target: Target, journal: Journal, *, open_data: OpenData | None, report: Report = ignore
 ) -> Outcome:
     """Take an open restore back; where the old data is gone, by loading the safety snapshot.
 
-    The latter only with `open_rdb`; else raises OldDataGone, which says so.
+    The latter only with `open_data`; else raises OldDataGone, which says so.
     """
     with ScratchLoader(target, journal.snapshot, journal.master, None, report) as loader:
         runner = _runner(target, loader, report)
@@ -164,13 +192,13 @@ def undo(
             seen = runner.undo(journal)
             if decision.failover(journal, seen) is not None:
                 raise _failed(journal, *_AFTER_FAILOVER)
-            return replace(_outcome(journal, seen, runner, loader), snapshot=None)
+            return replace(_outcome(journal, seen, runner, loader), snapshot=None, point=None)
         except OldDataGone:
-            if open_rdb is None or journal.safety_snapshot is None:
+            if open_data is None or journal.safety_snapshot is None:
                 raise
-    journal = replace(journal, snapshot=journal.safety_snapshot, scratch_replids=())
+    journal = replace(journal, snapshot=journal.safety_snapshot, point=None, scratch_replids=())
     journals.save(journal, target.state)
-    return resume(target, journal, open_rdb=open_rdb, report=report)
+    return resume(target, journal, open_data=open_data, report=report)
 
 
 def begin(plan: Plan, safety_snapshot: str | None, now: datetime) -> Journal:
@@ -188,7 +216,8 @@ def begin(plan: Plan, safety_snapshot: str | None, now: datetime) -> Journal:
         ),
         sentinels=tuple(SentinelBefore(one.address, one.down_after) for one in plan.seen.sentinels),
         config_epoch=plan.seen.sentinels[0].config_epoch,
-        hold=_HOLD_MILLISECONDS + plan.manifest.rdb.size // _BYTES_PER_HELD_MILLISECOND,
+        hold=_HOLD_MILLISECONDS + plan.size // _BYTES_PER_HELD_MILLISECOND,
+        point=plan.point,
     )
 
 
@@ -242,6 +271,7 @@ def _outcome(journal: Journal, seen: Seen, runner: Runner, loader: ScratchLoader
         keys=seen.node(journal.master).keys,
         full_syncs=runner.full_syncs,
         seconds=loader.seconds | runner.seconds,
+        point=journal.point,
     )
 
 

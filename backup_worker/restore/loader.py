@@ -10,13 +10,15 @@ from typing import Self, TypeVar
 from backup_worker import scratch
 from backup_worker.config import ScratchSettings
 from backup_worker.errors import BackupError, UsageError
-from backup_worker.restore.progress import Progress, Report, ignore
+from backup_worker.progress import Progress, Report, ignore
+from backup_worker.restore.journal import Point
 from backup_worker.restore.survey import ScratchState, count_keys
 from redis_ha.connection import Address
 from redis_ha.discovery import Access
 
 T = TypeVar("T")
-OpenRdb = Callable[[str, Path, Report], None]
+# Writes a snapshot, and the log up to a point if there is one, into a directory: all checked.
+OpenData = Callable[[str, Point | None, Path, Report], None]
 # Its pings rest this long once every node is linked; the switch takes milliseconds.
 _FROZEN_SECONDS = 3600.0
 
@@ -36,17 +38,18 @@ class Target:
 
 @dataclass
 class ScratchLoader:
-    """Serves `snapshot`; a context manager that ends the server and deletes decrypted data.
+    """Serves `snapshot` and the log up to `point`; ends the server and deletes decrypted data.
 
-    `open_rdb` writes a snapshot's checked RDB to a path, None when no identity was given.
-    `master` says how many databases there may be. `seconds` holds how long each phase took.
+    `open_data` is None when no identity was given. `master` says how many databases there may be.
+    `seconds` holds how long each phase took.
     """
 
     target: Target
     snapshot: str
     master: Address
-    open_rdb: OpenRdb | None
+    open_data: OpenData | None
     report: Report = ignore
+    point: Point | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     _server: scratch.ScratchServer | None = None
     _stack: ExitStack = field(default_factory=ExitStack)
@@ -65,10 +68,9 @@ class ScratchLoader:
         """
         if self._server is not None:
             raise self._ended(self._server)
-        open_rdb = self._require_identity()
+        open_data = self._require_identity()
         directory = self._stack.enter_context(scratch.workspace(self.target.state))
-        path = directory / scratch.RDB_NAME
-        self.timed("decrypt", lambda: open_rdb(self.snapshot, path, self.report))
+        self.timed("decrypt", lambda: open_data(self.snapshot, self.point, directory, self.report))
         server = scratch.running(
             self.target.scratch,
             ca=self.target.access.ca,
@@ -111,15 +113,15 @@ class ScratchLoader:
         with self.target.access.connect(self.master) as client:
             return int(client.config_get("databases")["databases"])
 
-    def _require_identity(self) -> OpenRdb:
-        if self.open_rdb is None:
+    def _require_identity(self) -> OpenData:
+        if self.open_data is None:
             raise UsageError(
                 operation="load",
                 subject=self.snapshot,
                 cause="the snapshot has to be decrypted (again) and no identity was given",
                 hint="add --identity FILE; the restore stays open until then",
             )
-        return self.open_rdb
+        return self.open_data
 
     def _ended(self, server: scratch.ScratchServer) -> BackupError:
         return BackupError(

@@ -28,14 +28,36 @@ def opened(
 
     `on_progress` gets the stored bytes read so far. Raises WrongKey or SnapshotCorrupt.
     """
-    key = manifest.object_key
+    yield from opened_object(
+        stored,
+        identities,
+        key=manifest.object_key,
+        expected=(manifest.stored, manifest.rdb),
+        what="RDB",
+        on_progress=on_progress,
+    )
+
+
+def opened_object(
+    stored: Iterable[bytes],
+    identities: Sequence[age.Identity],
+    *,
+    key: str,
+    expected: tuple[Content, Content],
+    what: str,
+    on_progress: Callable[[int], None],
+) -> Iterator[bytes]:
+    """Yield the plain bytes of any object, as `opened` does for a snapshot's.
+
+    `expected` is what its manifest says of the stored and of the plain bytes, `what` names these.
+    """
     read, plain = Measure(), Measure()
     counted = _reporting(transformed(stored, read), lambda: on_progress(read.size))
     yield from transformed(
         counted, Decrypt(identities, subject=key), Decompress(subject=key), plain
     )
-    _require(read, manifest.stored, subject=key, what="object")
-    _require(plain, manifest.rdb, subject=key, what="RDB in it")
+    require_content(read, expected[0], subject=key, what="object")
+    require_content(plain, expected[1], subject=key, what=f"{what} in it")
 
 
 def write_checked(content: Iterable[bytes], path: Path) -> None:
@@ -54,7 +76,8 @@ def _reporting(chunks: Iterable[bytes], report: Callable[[], None]) -> Iterator[
         yield chunk
 
 
-def _require(measured: Measure, expected: Content, *, subject: str, what: str) -> None:
+def require_content(measured: Measure, expected: Content, *, subject: str, what: str) -> None:
+    """Raise SnapshotCorrupt unless what passed is what the manifest says."""
     if measured.size == expected.size and measured.sha256 == expected.sha256:
         return
     cause = (

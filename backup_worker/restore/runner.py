@@ -9,6 +9,7 @@ from typing import Protocol
 import redis
 
 from backup_worker.errors import BackupError
+from backup_worker.progress import Progress, Report, ignore
 from backup_worker.restore import actions, decision
 from backup_worker.restore import journal as journals
 from backup_worker.restore.decision import (
@@ -26,7 +27,6 @@ from backup_worker.restore.decision import (
     Wait,
 )
 from backup_worker.restore.journal import Journal, Stage
-from backup_worker.restore.progress import Progress, Report, ignore
 from backup_worker.restore.survey import ScratchState, Seen, look
 from redis_ha.connection import Address
 from redis_ha.discovery import Access

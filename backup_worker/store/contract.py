@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,6 +11,8 @@ from backup_worker.errors import StoreUnreachable, UsageError
 _SEGMENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+=@:-]{0,199}")
 _PREFIX = re.compile(r"[A-Za-z0-9._+=@:/-]*")
 _MAX_KEY = 800
+# Manifests are a few KiB; whoever writes a larger one means harm.
+_SMALL = 1024 * 1024
 
 
 class TransientStoreError(StoreUnreachable):
@@ -58,8 +61,22 @@ class Store(Protocol):
         ...
 
     def delete(self, key: str) -> None:
-        """Remove an object; no error when it is not there."""
+        """Remove an object; no error when it is not there.
+
+        Raises DeletionRefused where permissions or a lock forbid it: trying again won't help.
+        """
         ...
+
+
+def read_small(store: Store, key: str) -> bytes:
+    """Return an object's bytes, cut off after 1 MiB: for manifests. Raises ObjectNotFound."""
+    content = b""
+    with closing(store.get(key)) as chunks:
+        for chunk in chunks:
+            content += chunk
+            if len(content) > _SMALL:
+                break
+    return content[:_SMALL]
 
 
 def require_key(key: str) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from backup_worker.errors import (
     AlreadyExists,
     BackupError,
+    DeletionRefused,
     ObjectNotFound,
     RefusedForSafety,
     StoreFull,
@@ -26,6 +27,7 @@ _PARTIAL = ".partial"
 # A writer locks its file right after it made it: what is older and unlocked has lost its writer.
 _STALE_SECONDS = 60.0
 _FULL = {errno.ENOSPC, errno.EDQUOT}
+_FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 _IN_THE_WAY = {errno.ENOTDIR, errno.EISDIR, errno.ENOTEMPTY}
 _ABSENT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 
@@ -185,6 +187,8 @@ class FileStore:
             return StoreFull, f"{self._free_space()}; free some, or shorten the retention"
         if operation in {"get", "head"} and isinstance(error, _ABSENT):
             return ObjectNotFound, "`backup-worker list` shows what is there"
+        if operation == "delete" and error.errno in _FORBIDDEN:
+            return DeletionRefused, "let the worker delete there, or remove old objects otherwise"
         if error.errno in _IN_THE_WAY:
             return BackupError, "a name cannot be an object and a folder: choose another name"
         return StoreUnreachable, f"check that {self._root} is mounted and that you may write to it"

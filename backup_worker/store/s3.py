@@ -9,12 +9,14 @@ import base64
 import itertools
 import secrets
 import zlib
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from contextvars import ContextVar
+from functools import cache
 from typing import Any
 
 import boto3
+import botocore.session
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
@@ -38,17 +40,20 @@ _if_absent: ContextVar[bool] = ContextVar("if_absent", default=False)
 class S3Store:
     """A Store in `bucket`, its keys below `prefix` (empty, or ending with a slash).
 
-    `endpoint` is another server's URL; credentials and region come as boto3 reads them.
+    `endpoint` is another server's URL; credentials and region come as boto3 reads them. With
+    `quick` a request is tried once and given up after 3 s without connection, 5 s without data.
     `if_absent` needs a server with conditional writes (AWS, versitygw, MinIO). A killed writer
     leaves parts that no reader sees: let the bucket abort incomplete uploads after a day.
     """
 
-    def __init__(self, bucket: str, *, prefix: str = "", endpoint: str | None = None) -> None:
+    def __init__(
+        self, bucket: str, *, prefix: str = "", endpoint: str | None = None, quick: bool = False
+    ) -> None:
         self._bucket = bucket
         self._prefix = prefix
         self._server = endpoint or "AWS S3"
         with self._translated("open", f"s3://{bucket}/{prefix}"):
-            self._client = _connect(endpoint)
+            self._client = _connect(endpoint, quick=quick)
 
     def put(self, key: str, chunks: Iterable[bytes], *, if_absent: bool = False) -> StoredObject:
         """Write an object: in one request if it fits into a part, else as a multipart upload."""
@@ -71,13 +76,13 @@ class S3Store:
             response = self._open(key, offset)
             if response is None:
                 return
-        missing = response["ContentLength"]
         with closing(response["Body"]) as body:
+            missing = self._length(response, "get", key)
             while missing:
                 with self._translated("get", key):
                     chunk = body.read(_CHUNK)
                 if not chunk:
-                    raise self._cut_short(key, missing)
+                    raise self._cut_short("get", key, f"{missing} bytes before the end")
                 missing -= len(chunk)
                 yield chunk
 
@@ -85,7 +90,8 @@ class S3Store:
         """Describe an object."""
         require_key(key)
         with self._translated("head", key):
-            return StoredObject(key, self._client.head_object(**self._at(key))["ContentLength"])
+            response = self._client.head_object(**self._at(key))
+        return StoredObject(key, self._length(response, "head", key))
 
     def list(self, prefix: str = "") -> Iterator[StoredObject]:
         """Yield the objects under a prefix, a page of 1,000 at a time."""
@@ -174,9 +180,15 @@ class S3Store:
     def _translated(self, operation: str, subject: str) -> AbstractContextManager[None]:
         return translated(Place(operation, subject, self._server))
 
-    def _cut_short(self, key: str, missing: int) -> BackupError:
-        place = Place("get", key, self._server)
-        cause = f"{self._server} closed the connection {missing} bytes before the end"
+    def _length(self, response: Mapping[str, Any], operation: str, key: str) -> int:
+        """Read an object's length; an answer cut off in its header has none."""
+        if "ContentLength" not in response:
+            raise self._cut_short(operation, key, "in the middle of its answer")
+        return int(response["ContentLength"])
+
+    def _cut_short(self, operation: str, key: str, where: str) -> BackupError:
+        place = Place(operation, key, self._server)
+        cause = f"{self._server} closed the connection {where}"
         return place.error(TransientStoreError, cause, "try again")
 
 
@@ -213,12 +225,12 @@ def part_size(number: int, *, key: str) -> int:
     )
 
 
-def _connect(endpoint: str | None) -> Any:
+def _connect(endpoint: str | None, *, quick: bool) -> Any:
     options: dict[str, Any] = {
         "signature_version": "s3v4",
-        "connect_timeout": 5,
-        "read_timeout": 60,
-        "retries": {"mode": "standard", "total_max_attempts": 4},
+        "connect_timeout": 3 if quick else 5,
+        "read_timeout": 5 if quick else 60,
+        "retries": {"mode": "standard", "total_max_attempts": 1 if quick else 4},
         "s3": {"addressing_style": "path" if endpoint else "auto"},
     }
     try:
@@ -229,13 +241,21 @@ def _connect(endpoint: str | None) -> Any:
         )
     except TypeError:  # before boto3 1.36 that is how it is
         config = Config(**options)
-    session = boto3.session.Session()
+    core = botocore.session.get_session()
+    core.register_component("data_loader", _service_models())
+    session = boto3.session.Session(botocore_session=core)
     region = session.region_name or "us-east-1"
     client = session.client("s3", endpoint_url=endpoint, region_name=region, config=config)
     # boto3 before 1.35 has no parameter for it.
     for operation in ("PutObject", "CompleteMultipartUpload"):
         client.meta.events.register(f"before-call.s3.{operation}", _add_condition)
     return client
+
+
+@cache
+def _service_models() -> Any:
+    """What botocore reads about S3: 15 MiB that all clients of a process share."""
+    return botocore.session.get_session().get_component("data_loader")
 
 
 @contextmanager

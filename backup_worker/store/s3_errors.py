@@ -19,6 +19,7 @@ from urllib3.exceptions import HTTPError
 from backup_worker.errors import (
     AlreadyExists,
     BackupError,
+    DeletionRefused,
     ObjectNotFound,
     StoreFull,
     StoreUnreachable,
@@ -28,6 +29,12 @@ from backup_worker.store.contract import TransientStoreError
 _NETWORK = (HTTPClientError, BotoConnectionError, IncompleteReadError, HTTPError, OSError)
 _EXISTS = {"PreconditionFailed", "412", "ConditionalRequestConflict"}
 _FULL = {"XMinioStorageFull", "QuotaExceeded", "InsufficientStorage", "507"}
+# What a server answers that holds an object under a lock, or lets nobody delete.
+_UNDELETABLE = {"AccessDenied", "403", "InvalidRequest", "ObjectLocked", "MethodNotAllowed"}
+_CREDENTIALS = {
+    *{"AccessDenied", "403", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken"},
+    "XAdminUserNotFound",  # versitygw's name for InvalidAccessKeyId
+}
 _TRANSIENT = {"SlowDown", "RequestTimeout", "InternalError", "ServiceUnavailable", "Throttling"}
 # (codes, what it is, the remedy)
 _REFUSALS: tuple[tuple[set[str], type[BackupError], str], ...] = (
@@ -44,7 +51,7 @@ _REFUSALS: tuple[tuple[set[str], type[BackupError], str], ...] = (
         "a name cannot be an object and a folder: choose another name",
     ),
     (
-        {"AccessDenied", "403", "InvalidAccessKeyId", "SignatureDoesNotMatch"},
+        _CREDENTIALS,
         StoreUnreachable,
         "check the credentials and what they may do in the bucket",
     ),
@@ -96,6 +103,9 @@ def _refusal(place: Place, response: Mapping[str, Any]) -> BackupError:
     metadata = response.get("ResponseMetadata", {})
     if code in _TRANSIENT or (metadata.get("HTTPStatusCode", 0) >= 500 and code not in _FULL):
         return place.error(TransientStoreError, cause, "try again when the server is less busy")
+    if place.operation == "delete" and code in _UNDELETABLE:
+        hint = "allow s3:DeleteObject, or let the bucket's lifecycle rules expire objects"
+        return place.error(DeletionRefused, cause, hint)
     for codes, kind, hint in _REFUSALS:
         if code in codes:
             return place.error(kind, cause, hint)

@@ -76,12 +76,7 @@ class Signer:
     def sign(self, payload: bytes, *, payload_type: str) -> bytes:
         """Return the envelope: one line of JSON."""
         signature = self._private_key.sign(_pre_authentication(payload_type, payload))
-        envelope = {
-            "payloadType": payload_type,
-            "payload": _to_text(payload),
-            "signatures": [{"keyid": self.key_id, "sig": _to_text(signature)}],
-        }
-        return json.dumps(envelope).encode() + b"\n"
+        return _written(payload_type, payload, self.key_id, signature)
 
 
 def verify(envelope: bytes, trusted: Sequence[bytes], *, payload_type: str, subject: str) -> bytes:
@@ -96,6 +91,35 @@ def verify(envelope: bytes, trusted: Sequence[bytes], *, payload_type: str, subj
         cause = f"its payload type is {opened.payload_type!r}, not {payload_type!r}"
         raise _malformed(subject, cause)
     return opened.payload
+
+
+def verify_exact(
+    envelope: bytes, trusted: Sequence[bytes], *, payload_type: str, subject: str
+) -> bytes:
+    """Verify, and require each byte of the envelope to be as `Signer.sign` writes it.
+
+    A signature does not cover the spaces, the order and the key's name in its envelope: a changed
+    bit there harms nobody, but shows that the store does not keep what it was given.
+    """
+    payload = verify(envelope, trusted, payload_type=payload_type, subject=subject)
+    opened = _parse(envelope, subject=subject)
+    written = [
+        _written(payload_type, payload, key_id(key), signature)
+        for key in trusted
+        for _, signature in opened.signatures
+    ]
+    if envelope not in written:
+        raise _malformed(subject, "bytes of its envelope were changed, its payload is whole")
+    return payload
+
+
+def _written(payload_type: str, payload: bytes, name: str, signature: bytes) -> bytes:
+    envelope = {
+        "payloadType": payload_type,
+        "payload": _to_text(payload),
+        "signatures": [{"keyid": name, "sig": _to_text(signature)}],
+    }
+    return json.dumps(envelope).encode() + b"\n"
 
 
 def key_id(public_key: bytes) -> str:

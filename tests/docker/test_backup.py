@@ -40,7 +40,7 @@ def loaded(cluster: LiveCluster) -> LiveCluster:
 
 
 def test_first_snapshot_was_taken_by_itself(cluster: LiveCluster) -> None:
-    assert [snapshot["state"] for snapshot in listed(cluster)][:1] == ["verified"]
+    assert [snapshot["state"] for snapshot in listed(cluster)][:1] == ["proven"]
 
 
 def test_flushall_is_undone_by_a_restore_without_restart_or_failover(

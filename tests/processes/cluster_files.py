@@ -39,11 +39,15 @@ DATA_RULES = {
     ),
     "backup": (
         "resetkeys resetchannels -@all +ping +info +role +psync +sync +replconf +client|setname"
-        " +config|get"
+        " +config|get +acl|list"
     ),
     "node": (
         "resetkeys resetchannels -@all +ping +info +role +client|setname +client|pause"
         " +client|unpause"
+    ),
+    "witness": (
+        "resetkeys resetchannels &__redis-ha__:witness -@all +subscribe +publish +info"
+        " +client|pause +client|unpause +replicaof +config|rewrite"
     ),
     "operator": "~* &* +@all",
 }
@@ -53,12 +57,13 @@ SENTINEL_RULES = {
         "resetkeys resetchannels &__sentinel__:hello -@all +ping +publish +client|setname"
         " +sentinel|is-master-down-by-addr"
     ),
-    "backup": _SENTINEL_READER,
+    "backup": _SENTINEL_READER + " +acl|list",
     "node": _SENTINEL_READER + " +sentinel|failover +sentinel|ckquorum +info",
     "exporter": (
         "resetkeys resetchannels -@all +ping +info +client|setname +sentinel|masters"
         " +sentinel|master +sentinel|replicas +sentinel|slaves +sentinel|sentinels"
     ),
+    "witness": "resetkeys resetchannels -@all +sentinel|master +sentinel|failover",
     "operator": "~* &* +@all",
 }
 PASSWORDS: Mapping[str, str] = {
@@ -76,8 +81,9 @@ class Tls:
 
 
 def users_acl(rules: Mapping[str, str]) -> str:
-    """Render an ACL file; the default user is off."""
-    lines = ["user default off resetpass resetkeys resetchannels -@all"]
+    """Render an ACL file; the default user is off, its permissions are those of infra/acl.py."""
+    powers = "~* &* +@all" if rules is DATA_RULES else "resetkeys resetchannels -@all"
+    lines = [f"user default off resetpass {powers}"]
     for user, permissions in rules.items():
         digest = hashlib.sha256(PASSWORDS[user].encode()).hexdigest()
         lines.append(f"user {user} on #{digest} {permissions}")
@@ -132,7 +138,15 @@ def sentinel_conf(
     )
 
 
-def node_json(name: str, role: str, *, directory: Path, nodes: dict[str, Any], tls: Tls) -> str:
+def node_json(
+    name: str,
+    role: str,
+    *,
+    directory: Path,
+    nodes: dict[str, Any],
+    tls: Tls,
+    witness: Mapping[str, Any] | None = None,
+) -> str:
     """Render node.json; `nodes` holds data_nodes and sentinels, each name to address."""
     addresses = nodes["data_nodes"] | nodes["sentinels"]
     listed = {
@@ -160,6 +174,8 @@ def node_json(name: str, role: str, *, directory: Path, nodes: dict[str, Any], t
         "run_dir": str(directory / "run"),
         "engine": "redis-7",
     }
+    if witness is not None:
+        document["witness"] = witness
     return json.dumps(document)
 
 

@@ -3,13 +3,32 @@
 import socket
 import struct
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
+_HANG_SECONDS = 30.0
+_NOTHING = (
+    b'<?xml version="1.0" encoding="UTF-8"?><ListBucketResult>'
+    b"<KeyCount>0</KeyCount><MaxKeys>1000</MaxKeys><IsTruncated>false</IsTruncated>"
+    b"</ListBucketResult>"
+)
+_STALE = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/xml\r\nContent-Length: %d\r\n"
+    b"Connection: close\r\n\r\n%s" % (len(_NOTHING), _NOTHING)
+)
+_BROKEN = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 _BUSY = (
     b"HTTP/1.1 503 Slow Down\r\nContent-Type: application/xml\r\nContent-Length: 54\r\n"
     b"Connection: close\r\n\r\n<Error><Code>SlowDown</Code><Message/></Error>        "
+)
+
+
+_CANNED = {"busy": _BUSY, "broken": _BROKEN, "stale_list": _STALE}
+_COUNTED = (
+    *("busy", "broken", "hang", "stale_list"),
+    *("reset_request", "cut_response", "lose_response"),
 )
 
 
@@ -18,19 +37,29 @@ class Faults:
     """What goes wrong from now on. Each count is of connections, used up one by one."""
 
     busy: int = 0  # answered 503
+    broken: int = 0  # answered 500, without a word
+    hang: int = 0  # never answered
+    stale_list: int = 0  # answered with a listing from before there was anything
     reset_request: int = 0  # reset when `after` bytes of the request have passed
     cut_response: int = 0  # closed when `after` bytes of the response have passed
     lose_response: int = 0  # the server gets the request, the client no answer
+    rate: int = 0  # bytes per second that pass to the server on each connection, 0: any
     after: int = 0
     only: bytes = b""  # faults hit requests whose first packet holds this
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def clear(self) -> None:
+        """Switch all off."""
+        for name in _COUNTED:
+            setattr(self, name, 0)
+        self.rate, self.only = 0, b""
 
     def take(self, request: bytes) -> str:
         """Use up one fault and return its name, or the empty text."""
         if self.only not in request:
             return ""
         with self.lock:
-            for name in ("busy", "reset_request", "cut_response", "lose_response"):
+            for name in _COUNTED:
                 left = getattr(self, name)
                 if left:
                     setattr(self, name, left - 1)
@@ -66,19 +95,30 @@ def _serve(client: socket.socket, target: tuple[str, int], faults: Faults) -> No
     with client, suppress(OSError):
         request = client.recv(65536)
         fault = faults.take(request)
-        if fault == "busy":
-            client.settimeout(0.3)
-            with suppress(TimeoutError):
-                while client.recv(65536):
-                    client.settimeout(0.05)
-            client.sendall(_BUSY)
+        if fault == "hang":
+            client.settimeout(_HANG_SECONDS)
+            while client.recv(65536):
+                continue
+            return
+        if fault in _CANNED:
+            _answer_without_server(client, _CANNED[fault])
             return
         with socket.create_connection(target) as server:
             server.sendall(request)
-            _relay(client, server, fault, faults.after)
+            _relay(client, server, fault, faults)
 
 
-def _relay(client: socket.socket, server: socket.socket, fault: str, after: int) -> None:
+def _answer_without_server(client: socket.socket, answer: bytes) -> None:
+    """Take what the client still sends, then answer."""
+    client.settimeout(0.3)
+    with suppress(TimeoutError):
+        while client.recv(65536):
+            client.settimeout(0.05)
+    client.sendall(answer)
+
+
+def _relay(client: socket.socket, server: socket.socket, fault: str, faults: Faults) -> None:
+    after = faults.after
     back = threading.Thread(target=_answer, args=(server, client, fault, after), daemon=True)
     back.start()
     passed = 0
@@ -88,6 +128,8 @@ def _relay(client: socket.socket, server: socket.socket, fault: str, after: int)
             if fault == "reset_request" and passed > after:
                 _reset(client)
                 break
+            if faults.rate:
+                time.sleep(len(data) / faults.rate)
             server.sendall(data)
     with suppress(OSError):
         server.shutdown(socket.SHUT_WR)

@@ -1,5 +1,6 @@
 """S3 servers for the tests: moto in this process, versitygw as a process of its own."""
 
+import json
 import os
 import shutil
 import socket
@@ -34,11 +35,12 @@ def moto() -> Iterator[str]:
 
 
 @contextmanager
-def versitygw(directory: Path) -> Iterator[str]:
+def versitygw(directory: Path, *options: str, posix: tuple[str, ...] = ()) -> Iterator[str]:
     """Yield the endpoint of a versitygw process that keeps its objects in `directory`."""
     port = free_port()
+    listen = ["--port", f"127.0.0.1:{port}", "--quiet", *options]
     process = subprocess.Popen(
-        [versitygw_binary(), "--port", f"127.0.0.1:{port}", "--quiet", "posix", directory],
+        [versitygw_binary(), *listen, "posix", *posix, directory],
         env={
             **os.environ,
             "ROOT_ACCESS_KEY": CREDENTIALS["AWS_ACCESS_KEY_ID"],
@@ -53,6 +55,33 @@ def versitygw(directory: Path) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(10)
+
+
+def create_user(endpoint: str, name: str, secret: str) -> None:
+    """Add a user to a versitygw that was started with an --iam-dir."""
+    key, root_secret = CREDENTIALS.values()
+    who = ["--access", key, "--secret", root_secret, "--endpoint-url", endpoint]
+    new = ["--access", name, "--secret", secret, "--role", "user"]
+    command = [versitygw_binary(), "admin", *who, "create-user", *new]
+    subprocess.run(command, check=True, capture_output=True, timeout=30)
+
+
+def allow(endpoint: str, name: str, *, bucket: str, actions: tuple[str, ...]) -> None:
+    """Make a bucket that a user may list, and act in as `actions` say."""
+
+    def statement(resource: str, *allowed: str) -> dict[str, object]:
+        return {
+            "Effect": "Allow",
+            "Principal": {"AWS": [name]},
+            "Action": [f"s3:{action}" for action in allowed],
+            "Resource": [f"arn:aws:s3:::{resource}"],
+        }
+
+    statements = [statement(f"{bucket}/*", *actions), statement(bucket, "ListBucket")]
+    client = boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1")
+    client.create_bucket(Bucket=bucket)
+    client.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Statement": statements}))
+    client.close()
 
 
 def make_s3_store(endpoint: str, *, prefix: str = "cluster/a/") -> S3Store:

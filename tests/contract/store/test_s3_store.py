@@ -45,9 +45,7 @@ def faulty(proxied: Faulty) -> Iterator[Faulty]:
     for found in list(proxied.store.list()):
         proxied.store.delete(found.key)
     yield proxied
-    proxied.faults.busy = proxied.faults.reset_request = 0
-    proxied.faults.cut_response = proxied.faults.lose_response = 0
-    proxied.faults.only = b""
+    proxied.faults.clear()
 
 
 def new_connections(faulty: Faulty) -> None:

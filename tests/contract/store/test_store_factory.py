@@ -3,8 +3,9 @@ from pathlib import Path
 import boto3
 import pytest
 
-from backup_worker.errors import StoreUnreachable, UsageError
+from backup_worker.errors import SpoolFull, StoreUnreachable, UsageError
 from backup_worker.store.factory import open_store
+from backup_worker.store.spooled import Spool
 from tests.contract.store.test_store_contract import keys, read
 
 
@@ -43,3 +44,23 @@ def test_what_is_no_store(url: str) -> None:
 def test_a_directory_that_cannot_be_made() -> None:
     with pytest.raises(StoreUnreachable):
         open_store("file:///no/such/place")
+
+
+def test_streams_to_a_bucket_go_through_the_spool(
+    moto_endpoint: str, aws_credentials: None, tmp_path: Path
+) -> None:
+    spool = Spool(tmp_path / "spool", 1024)
+    client = boto3.client("s3", endpoint_url=moto_endpoint, region_name="us-east-1")
+    client.create_bucket(Bucket="spooled")
+    client.close()
+    store = open_store("s3://spooled", endpoint=moto_endpoint, spool=spool)
+    with pytest.raises(SpoolFull):
+        store.put("x", iter([bytes(1025)]))
+    store.put("x", iter([bytes(1024)]))
+    assert store.head("x").size == 1024
+
+
+def test_streams_to_a_directory_need_no_spool(tmp_path: Path) -> None:
+    store = open_store(f"file://{tmp_path}/store", spool=Spool(tmp_path / "spool", 1024))
+    assert store.put("x", iter([bytes(5000)])).size == 5000
+    assert not (tmp_path / "spool").exists()

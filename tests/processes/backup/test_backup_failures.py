@@ -27,7 +27,7 @@ def test_a_replica_killed_in_the_middle_is_replaced_by_the_other(slow: WorkerCom
     (listed,) = slow.list()
     assert listed["id"] in out
     assert listed["source"] != str(source.address)
-    assert len(objects(slow)) == 2
+    assert len(objects(slow)) == 4
 
 
 def test_with_every_replica_killed_it_fails_clean(slow: WorkerCommand) -> None:

@@ -63,4 +63,4 @@ def test_memory_does_not_grow_with_the_data(
         _, err = process.communicate()
     assert process.returncode == 0, err
     assert peak < limit * MIB
-    assert len(objects(worker)) == (2 if kind == "file" else 0)
+    assert len(objects(worker)) == (4 if kind == "file" else 0)

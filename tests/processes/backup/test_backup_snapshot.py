@@ -70,10 +70,14 @@ def test_what_a_snapshot_says_of_itself_is_true(worker: WorkerCommand) -> None:
     assert described["replid"] == view.replid
     assert 0 < described["offset"] <= view.offset
     assert (described["engine"], described["rdb_version"]) == ("redis", 10)
-    assert described["recipients"] == [str(worker.identity.to_public())]
+    operator, one_time = described["recipients"]
+    assert operator == str(worker.identity.to_public())
+    assert one_time.startswith("age1")
     assert objects(worker) == [
+        f"snapshots/{described['id']}/contents.json.zst.age",
         f"snapshots/{described['id']}/dump.rdb.zst.age",
         f"snapshots/{described['id']}/manifest.json",
+        f"snapshots/{described['id']}/proof.json",
     ]
     shown = worker.run("show", described["id"][:20])
     assert shown.returncode == 0

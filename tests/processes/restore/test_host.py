@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import age
 from tests.processes.cluster import Cluster
 from tests.processes.restore import dataset
 from tests.processes.restore.conftest import Worker
@@ -39,7 +40,11 @@ def host(shared: Shared, tmp_path_factory: pytest.TempPathFactory) -> Worker:
     cluster, worker = shared
     dataset.load(cluster, keys=300)
     worker.snapshot()
-    directory = tmp_path_factory.mktemp("host")
+    return beside(worker, tmp_path_factory.mktemp("host"))
+
+
+def beside(worker: Worker, directory: Path) -> Worker:
+    """Give the command as it runs beside a container in which `worker` is."""
     operator = {n: v for n, v in worker.environment.items() if n.startswith("REDIS_OPERATOR")}
     inside = {n: v for n, v in worker.environment.items() if n not in operator}
     docker = directory / "bin" / "docker"
@@ -95,3 +100,40 @@ def test_exit_codes_come_through_and_nothing_is_left(host: Worker, tmp_path: Pat
     assert list(tmp_path.iterdir()) == []
     assert host.restore("20200101T000000Z-00000000").code == 3
     assert host.restore("latest", REDIS_BACKUP_CONTAINER="another").code == 6
+
+
+def test_what_lies_beside_the_data_comes_along(
+    shared: Shared, host: Worker, tmp_path: Path
+) -> None:
+    _, worker = shared
+    assert worker.restore("latest", "--output", str(tmp_path / "there")).code == 0
+    # The key is read once: it may come by a pipe.
+    finished = host.restore("latest", "--output", str(tmp_path / "here"))
+    assert finished.code == 0, finished.stderr
+    here, there = (
+        {path.name: path.read_bytes() for path in (tmp_path / place / "cluster").iterdir()}
+        for place in ("here", "there")
+    )
+    assert here == there
+    assert len(here) == 7
+
+
+def test_the_difference_to_the_live_cluster_is_shown_here(shared: Shared, host: Worker) -> None:
+    cluster, _ = shared
+    with cluster.master.client() as client:
+        client.config_set("lfu-log-factor", "11")
+        finished = host.run("restore", "latest", "--config", "--identity", str(host.key))
+        client.config_set("lfu-log-factor", "10")
+    assert finished.code == 0, finished.stderr
+    assert "- lfu-log-factor 10\n+ lfu-log-factor 11\n" in finished.stdout
+
+
+@pytest.mark.parametrize("words", [("verify", "--all"), ("show", "latest", "--contents")])
+def test_the_key_is_piped_to_every_command_that_opens(
+    host: Worker, words: tuple[str, ...], tmp_path: Path
+) -> None:
+    done = host.run(*words, "--identity", str(host.key))
+    assert done.code == 0, done.stderr
+    other = tmp_path / "other.txt"
+    other.write_text(age.Identity.generate().encode())
+    assert host.run(*words, f"--identity={other}").code == 4

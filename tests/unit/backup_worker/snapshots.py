@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from backup_worker import manifest as manifests
 from backup_worker.manifest import Content, Engine, Manifest, ReplicationPoint
+from backup_worker.proof import By, Held, Loader, Proof
 from backup_worker.store.contract import Store
 from backup_worker.transform.signing import Signer
 
@@ -26,6 +27,20 @@ def made(hours_ago: float = 0, *, nonce: int = 1) -> Manifest:
         rdb=Content(1000, "1" * 64),
         recipients=("age1example",),
         seconds=1.5,
+    )
+
+
+def proof_of(manifest: Manifest, *, proven: bool = True) -> Proof:
+    """Make the proof that came of loading a snapshot."""
+    return Proof(
+        snapshot=manifest.id,
+        cause="" if proven else "it holds other data",
+        held=Held("d" * 40, {0: 7}, {}),
+        seconds=2.5,
+        loader=Loader("redis", "7.0.15"),
+        rdb_sha256=manifest.rdb.sha256,
+        at=manifest.taken_at,
+        by=By.DRILL,
     )
 
 

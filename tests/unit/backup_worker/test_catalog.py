@@ -1,10 +1,15 @@
 """The catalogue shows every snapshot, and a bad one with its reason."""
 
+from dataclasses import replace
+
 import pytest
 
+from backup_worker import drill
 from backup_worker import manifest as manifests
 from backup_worker.catalog import Catalog
 from backup_worker.errors import SnapshotCorrupt, SnapshotNotFound
+from backup_worker.manifest import Content, Contents, Kind, Manifest
+from backup_worker.proof import By, Held, Loader, Proof
 from backup_worker.store.memory import MemoryStore
 from backup_worker.transform.signing import Signer
 from tests.unit.backup_worker.snapshots import made, publish
@@ -134,3 +139,70 @@ def test_a_bad_snapshot_is_refused_by_name(store: MemoryStore, catalog: Catalog)
     bad = publish(store, Signer.generate(), made(1))
     with pytest.raises(SnapshotCorrupt, match="not trusted"):
         catalog.find(bad.id)
+
+
+def proven(store: MemoryStore, manifest: Manifest, *, cause: str = "") -> Proof:
+    """Put a proof beside a snapshot; with a cause it is one that failed."""
+    proof = Proof(
+        snapshot=manifest.id,
+        cause=cause,
+        held=None if cause else Held("d" * 40, {0: 1}, {}),
+        seconds=1.0,
+        loader=Loader("redis", "7.0.15"),
+        rdb_sha256=manifest.rdb.sha256,
+        at=manifest.taken_at,
+        by=By.DRILL,
+    )
+    drill.publish(proof, store, SIGNER)
+    return proof
+
+
+def test_states(store: MemoryStore, catalog: Catalog) -> None:
+    manifests_made = [publish(store, SIGNER, made(hours)) for hours in (1, 2, 3)]
+    good = proven(store, manifests_made[1])
+    proven(store, manifests_made[2], cause="Short read")
+    publish(store, Signer.generate(), made(4))
+    entries = catalog.list().entries
+    assert [entry.state for entry in entries] == ["not proven", "proven", "failed", "bad"]
+    assert entries[1].proof == good
+    assert [entry.proven for entry in entries] == [False, True, False, False]
+
+
+def test_latest_is_neither_failed_nor_a_safety_snapshot(
+    store: MemoryStore, catalog: Catalog
+) -> None:
+    publish(store, SIGNER, replace(made(1), kind=Kind.SAFETY))
+    proven(store, publish(store, SIGNER, made(2)), cause="Short read")
+    wanted = publish(store, SIGNER, made(3))
+    assert catalog.find("latest") == wanted
+    found = catalog.list().latest
+    assert found is not None
+    assert found.id == wanted.id
+
+
+def test_a_proof_that_does_not_count_is_named(store: MemoryStore, catalog: Catalog) -> None:
+    for hours in (1, 2, 3):
+        publish(store, SIGNER, made(hours))
+    first, second, third = (made(hours) for hours in (1, 2, 3))
+    proven(store, replace(first, rdb=Content(1000, "9" * 64)))
+    store.put(manifests.proof_key(second.id), [b"{}"])
+    proven(store, third)
+    third_proof = b"".join(store.get(manifests.proof_key(third.id)))
+    store.put(manifests.proof_key(third.id), [third_proof.replace(b"sig", b"gis")])
+    entries = catalog.list().entries
+    assert [entry.proof for entry in entries] == [None] * 3
+    assert all(entry.note.startswith("its proof does not count: ") for entry in entries)
+    assert entries[0].note.endswith("it is that of another RDB than the manifest's")
+
+
+def test_missing_contents_are_noted_and_the_data_is_good(
+    store: MemoryStore, catalog: Catalog
+) -> None:
+    plain = made(1)
+    beside = Contents(manifests.contents_key(plain.id), Content(5, "2" * 64), Content(9, "3" * 64))
+    publish(store, SIGNER, replace(plain, contents=beside))
+    (entry,) = catalog.list().entries
+    assert (entry.good, entry.note) == (True, "its contents are missing")
+    store.put(beside.object_key, [b"123"])
+    (entry,) = catalog.list().entries
+    assert entry.note == "its contents have 3 bytes, the manifest says 5"

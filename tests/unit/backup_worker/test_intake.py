@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 from backup_worker.errors import SnapshotCorrupt
+from backup_worker.intake import Intake
 from backup_worker.manifest import ReplicationPoint
 from backup_worker.replication.protocol import Event, FullResync, RdbChunk, RdbEnd, RdbStart
-from backup_worker.snapshot import Intake
 
 REPLID = "8de1787ba490483314a4d30f1c628bc5025eb761"
 RDB = (

@@ -125,6 +125,29 @@ def test_a_connection_that_ends_early_is_lost(tls: Tls, last: bytes) -> None:
         read(tls, script(*ACCEPTED, last))
 
 
+def test_a_goodbye_right_behind_the_last_bytes_ends_the_transfer(tls: Tls) -> None:
+    def play(client: ssl.SSLSocket) -> None:
+        script(*ACCEPTED)(client)
+        client.recv(4096)
+        client.sendall(ANNOUNCED + b"$5\r\nREDIS")
+        with suppress(OSError):
+            client.unwrap()
+
+    assert isinstance(read(tls, play)[-1], RdbEnd)
+
+
+def test_a_goodbye_before_the_last_bytes_is_a_loss(tls: Tls) -> None:
+    def play(client: ssl.SSLSocket) -> None:
+        script(*ACCEPTED)(client)
+        client.recv(4096)
+        client.sendall(ANNOUNCED + b"$5\r\nRED")
+        with suppress(OSError):
+            client.unwrap()
+
+    with pytest.raises(SourceLost):
+        read(tls, play)
+
+
 def test_silence_is_bounded(tls: Tls) -> None:
     def play(client: ssl.SSLSocket) -> None:
         script(*ACCEPTED, ANNOUNCED)(client)

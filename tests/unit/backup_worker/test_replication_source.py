@@ -18,11 +18,11 @@ OTHER = replace(REPLICA, address=Address("10.0.0.3", 6381))
 
 def test_the_replica_with_the_least_lag_comes_first() -> None:
     ahead = replace(OTHER, offset=200)
-    assert choose_sources([REPLICA, ahead], master=MASTER) == [ahead.address, REPLICA.address]
+    assert choose_sources([REPLICA, ahead], master=MASTER) == [ahead, REPLICA]
 
 
 def test_equal_replicas_come_in_the_order_of_their_addresses() -> None:
-    assert choose_sources([OTHER, REPLICA], master=MASTER) == [REPLICA.address, OTHER.address]
+    assert choose_sources([OTHER, REPLICA], master=MASTER) == [REPLICA, OTHER]
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_equal_replicas_come_in_the_order_of_their_addresses() -> None:
     ],
 )
 def test_one_that_cannot_serve_is_left_out_and_says_why(view: NodeView, reason: str) -> None:
-    assert choose_sources([view, OTHER], master=MASTER) == [OTHER.address]
+    assert choose_sources([view, OTHER], master=MASTER) == [OTHER]
     with pytest.raises(ClusterUnreachable, match=reason):
         choose_sources([view], master=MASTER)
 

@@ -110,7 +110,7 @@ def test_settings_reach_the_files() -> None:
 @pytest.mark.parametrize("side", ["data", "sentinel"])
 def test_passwords_are_only_hashes_and_the_default_user_is_off(side: str) -> None:
     text = render_users(side, PASSWORDS)  # type: ignore[arg-type]
-    assert text.startswith("user default off resetkeys resetchannels -@all\n")
+    assert text.startswith("user default off resetpass ")
     assert not any(password in text for password in PASSWORDS.values())
     there = [u.name for u in USERS if (u.data if side == "data" else u.sentinel) is not None]
     assert [line.split()[1] for line in text.splitlines()[1:]] == there

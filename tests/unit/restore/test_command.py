@@ -1,16 +1,19 @@
 """Which options go together, what is asked of the container, how progress is shown in a pipe."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from backup_worker.cli.restore_display import PlainLines
-from backup_worker.cli.restore_remote import arguments
+from backup_worker.cli.restore_remote import arguments, pinned
 from backup_worker.cli.restore_request import Request, check
 from backup_worker.errors import UsageError
-from backup_worker.restore.progress import Progress
+from backup_worker.log.plan import AtOffset
+from backup_worker.progress import Progress
 
+NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 PLAIN = Request(
     snapshot="latest",
     identity="key.txt",
@@ -35,6 +38,13 @@ PLAIN = Request(
         {"snapshot": None, "resume": True, "undo": True},
         {"snapshot": None, "undo": True, "output": "x.rdb"},
         {"snapshot": None, "resume": True, "dry_run": True},
+        {"snapshot": None, "undo": True, "offset": AtOffset(7)},
+        {"snapshot": None, "resume": True, "before_command": "FLUSHALL"},
+        {"at": NOON, "offset": AtOffset(7)},
+        {"at": NOON, "before_command": "FLUSHALL"},
+        {"config": True, "output": "x.rdb"},
+        {"config": True, "at": NOON},
+        {"config": True, "snapshot": None, "resume": True},
     ],
 )
 def test_options_that_do_not_go_together(changes: dict[str, Any]) -> None:
@@ -50,6 +60,7 @@ def test_options_that_do_not_go_together(changes: dict[str, Any]) -> None:
         ({"dry_run": True}, ["--yes", "--dry-run"]),
         ({"output": "x.rdb"}, ["--yes", "--identity=-", "--output=-"]),
         ({"identity": None, "force": True, "as_json": True}, ["--yes", "--force", "--json"]),
+        ({"config": True}, ["--yes", "--identity=-", "--config"]),
     ],
 )
 def test_the_containers_command_line_asks_nothing_and_names_no_key(
@@ -57,6 +68,35 @@ def test_the_containers_command_line_asks_nothing_and_names_no_key(
 ) -> None:
     words = ["restore", *expected, "--timeout=120.0", "latest"]
     assert arguments(replace(PLAIN, **changes)) == words
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"at": NOON}, "--at=2026-11-24T12:00:00+00:00"),
+        ({"offset": AtOffset(7)}, "--offset=7"),
+        ({"offset": AtOffset(7, "3f2a9c1e")}, "--offset=3f2a9c1e:7"),
+        ({"before_command": "DEL user:*"}, "--before-command=DEL user:*"),
+    ],
+)
+def test_a_point_needs_no_snapshot_and_goes_along(changes: dict[str, Any], expected: str) -> None:
+    request = replace(PLAIN, snapshot=None, **changes)
+    check(request)
+    assert arguments(request) == [
+        "restore", "--yes", "--identity=-", "--timeout=120.0", expected
+    ]  # fmt: skip
+    # To say where the point lies, the log has to be opened.
+    assert "--identity=-" in arguments(replace(request, dry_run=True))
+
+
+def test_what_was_shown_is_what_is_done() -> None:
+    """By the time the question is answered another command may match."""
+    request = replace(PLAIN, snapshot=None, before_command="FLUSHALL")
+    plan = {"snapshot": "20260101T000000Z-00000000", "point": {"offset": 7, "timeline": "a" * 40}}
+    assert arguments(pinned(request, plan))[-2:] == [
+        f"--offset={'a' * 40}:7", "20260101T000000Z-00000000"
+    ]  # fmt: skip
+    assert pinned(PLAIN, plan | {"point": None}) == PLAIN
 
 
 def test_resume_and_undo_name_no_snapshot() -> None:

@@ -74,6 +74,16 @@ def test_all_reasons_are_told_at_once() -> None:
     assert len(reasons(seen, place=replace(PLACE, free=1000))) == 2
 
 
+def test_the_log_needs_its_room_on_the_disk_too() -> None:
+    needed = MANIFEST.rdb.size + 16 * 1024 * 1024
+    place = replace(PLACE, free=needed + 1000)
+    for size, expected in ((0, 0), (1000, 0), (1001, 1)):
+        found = reasons_against(
+            healthy(), MANIFEST, master=MASTER, place=place, force=False, log_bytes=size
+        )
+        assert len([text for text in found if "bytes free" in text]) == expected
+
+
 def test_force_leaves_a_silent_replica_out_but_never_the_master() -> None:
     assert reasons(with_node(1, view=SILENT.view), force=True) == []
     assert reasons(with_node(0, view=NodeView(MASTER, problem="refused")), force=True)

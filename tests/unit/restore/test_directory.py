@@ -1,10 +1,11 @@
 """Nothing that is there is overwritten."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from backup_worker.errors import BackupError, RefusedForSafety
+from backup_worker.errors import BackupError, RefusedForSafety, SnapshotCorrupt
 from backup_worker.restore import directory
 
 
@@ -20,6 +21,29 @@ def test_a_directory_holds_the_rdb_and_an_append_only_base(tmp_path: Path) -> No
     assert (target / "dump.rdb").read_bytes() == b"REDIS"
     assert (target / "dump.rdb").stat().st_nlink == 2
     assert target.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_log_lies_beside_the_base_and_there_is_no_dump(tmp_path: Path) -> None:
+    target = tmp_path / "restored"
+    directory.write_with_log([b"RE", b"DIS"], [b"SELECT", b" 0"], target)
+    append_only = target / "appendonlydir"
+    assert {path.name: path.read_text() for path in append_only.iterdir()} == {
+        "appendonly.aof.1.base.rdb": "REDIS",
+        "appendonly.aof.1.incr.aof": "SELECT 0",
+        "appendonly.aof.manifest": "file appendonly.aof.1.base.rdb seq 1 type b\n"
+        "file appendonly.aof.1.incr.aof seq 1 type i\n",
+    }
+    assert [path.name for path in target.iterdir()] == ["appendonlydir"]
+
+
+def test_a_log_that_breaks_off_leaves_nothing(tmp_path: Path) -> None:
+    def broken() -> Iterator[bytes]:
+        yield b"SELECT"
+        raise SnapshotCorrupt(operation="read", subject="log/x", cause="cut", hint="")
+
+    with pytest.raises(SnapshotCorrupt):
+        directory.write_with_log([b"REDIS"], broken(), tmp_path / "restored")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_empty_directory_is_used(tmp_path: Path) -> None:

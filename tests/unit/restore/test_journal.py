@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from backup_worker.errors import BackupError, RefusedForSafety
 from backup_worker.restore import journal as journals
-from backup_worker.restore.journal import Journal, Stage
+from backup_worker.restore.journal import Journal, Point, Stage
 from tests.unit.restore.model import Model
 
 
@@ -24,10 +24,21 @@ def journal() -> Journal:
     st.sampled_from(Stage),
     st.none() | st.integers(min_value=0),
     st.lists(st.text(alphabet="0123456789abcdef", min_size=40, max_size=40)),
+    st.none() | st.builds(Point, st.just("a" * 40), st.integers(min_value=0)),
 )
-def test_what_was_encoded_is_decoded(stage: Stage, keys: int | None, replids: list[str]) -> None:
-    journal = replace(Model().journal(), stage=stage, keys=keys, scratch_replids=tuple(replids))
+def test_what_was_encoded_is_decoded(
+    stage: Stage, keys: int | None, replids: list[str], point: Point | None
+) -> None:
+    journal = replace(
+        Model().journal(), stage=stage, keys=keys, scratch_replids=tuple(replids), point=point
+    )
     assert journals.decode(journals.encode(journal)) == journal
+
+
+def test_a_journal_from_before_there_were_points_is_read(journal: Journal) -> None:
+    fields = json.loads(journals.encode(journal))
+    del fields["point"]
+    assert journals.decode(json.dumps(fields).encode()) == journal
 
 
 def test_there_is_a_journal_exactly_between_save_and_close(

@@ -42,15 +42,17 @@ def test_the_line_to_connect_names_this_stack_s_container_and_no_password() -> N
 
 
 def test_a_missing_first_snapshot_is_not_passed_over() -> None:
-    assert "no verified snapshot yet" in render(NODES, snapshot=None)
-    assert "snapshot S is verified" in render(NODES, snapshot="S")
+    assert "no good snapshot yet" in render(NODES, snapshot=None)
+    assert "snapshot S is proven" in render(NODES, snapshot="S is proven")
 
 
-def test_the_newest_verified_snapshot_is_picked() -> None:
+def test_the_newest_good_snapshot_is_picked() -> None:
     snapshots = [
-        {"id": "20260101", "state": "verified"},
+        {"id": "20260101", "state": "proven"},
         {"id": "20260102", "state": "proven"},
-        {"id": "20260103", "state": "unverified"},
+        {"id": "20260103", "state": "not proven"},
+        {"id": "20260104", "state": "failed"},
     ]
-    assert pick(snapshots) == "20260102"
-    assert pick([]) is None
+    assert pick(snapshots, proving=True) == "20260102 is proven"
+    assert pick(snapshots, proving=False) == "20260103 is not proven"
+    assert pick([], proving=True) is None

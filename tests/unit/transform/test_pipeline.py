@@ -36,7 +36,7 @@ def open_sealed(data: bytes, *identities: age.Identity) -> bytes:
     return b"".join(transformed([data], *unseal(*identities)))
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.lists(st.integers(1, 90_000), min_size=1, max_size=10))
 def test_round_trip_however_it_is_cut(sizes: list[int]) -> None:
     def pieces(data: bytes) -> Iterator[bytes]:

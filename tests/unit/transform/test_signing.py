@@ -17,6 +17,7 @@ from backup_worker.transform.signing import (
     key_id,
     read_trusted,
     verify,
+    verify_exact,
 )
 
 TYPE = "application/vnd.redis-ha.manifest+json"
@@ -171,3 +172,22 @@ def test_trusted_signers_are_read_or_refused_by_name() -> None:
     for text in ["", "x", "AAAA", SIGNER.key_id + "!"]:
         with pytest.raises(UsageError, match="trusted signer"):
             read_trusted([text])
+
+
+@pytest.mark.parametrize(
+    "envelope",
+    [
+        ENVELOPE[:-1],
+        ENVELOPE + b" ",
+        ENVELOPE.replace(b": ", b":", 1),
+        changed(extra=1),
+        ENVELOPE.replace(SIGNER.key_id.encode(), key_id(bytes(32)).encode()),
+    ],
+)
+def test_what_no_signature_covers_is_seen_all_the_same(envelope: bytes) -> None:
+    trusted = (Signer.generate().public_key, SIGNER.public_key)
+    assert check(envelope, *trusted) == b'{"offset": 17}'
+    with pytest.raises(MalformedEnvelope, match="its payload is whole"):
+        verify_exact(envelope, trusted, payload_type=TYPE, subject="manifest 1")
+    whole = verify_exact(ENVELOPE, trusted, payload_type=TYPE, subject="manifest 1")
+    assert whole == b'{"offset": 17}'

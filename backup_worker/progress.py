@@ -1,4 +1,4 @@
-"""How a restore says where it stands; who shows it is the command line's business."""
+"""How long work says where it stands; who shows it is the command line's business."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

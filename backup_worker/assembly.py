@@ -1,0 +1,79 @@
+"""Puts a worker together from its settings."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from backup_worker.catalog import Catalog
+from backup_worker.clock import Clocks
+from backup_worker.config import WorkerConfig
+from backup_worker.demand import Demand
+from backup_worker.drill import Proving
+from backup_worker.log.follower import Follower
+from backup_worker.log.following import Following
+from backup_worker.manifest import Kind
+from backup_worker.progress import Report
+from backup_worker.pruning import Pruning
+from backup_worker.rounds import Rounds
+from backup_worker.snapshot import Destination, Taken, take_snapshot
+from backup_worker.store.contract import Store
+from backup_worker.worker import Parts
+from redis_ha.discovery import Access
+
+_LOG_SPOOL = "log-spool"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The cluster as the backup user reaches it, the worker's settings, whose signatures count."""
+
+    access: Access
+    config: WorkerConfig
+    trusted: tuple[bytes, ...]
+
+
+def parts(
+    settings: Settings, destination: Callable[[], Destination], lease_store: Callable[[], Store]
+) -> Parts:
+    """Wire the worker; what opens a store is called by the worker, and again when it fails."""
+    log = settings.config.log.enabled
+    return Parts(
+        destination,
+        lease_store,
+        following=lambda opened, demand: _following(settings, opened, demand) if log else None,
+        rounds=lambda opened, term, demand: _rounds(settings, opened, term, demand),
+    )
+
+
+def _following(settings: Settings, destination: Destination, demand: Demand) -> Following:
+    def follower(may_publish: Callable[[], None], term: Callable[[], int]) -> Follower:
+        return Follower(
+            settings.access,
+            destination,
+            spool=settings.config.state / _LOG_SPOOL,
+            settings=settings.config.log,
+            term=term,
+            trusted=settings.trusted,
+            may_publish=may_publish,
+            on_gap=lambda gap: demand.ask(gap.reason),
+        )
+
+    return Following(follower)
+
+
+def _rounds(settings: Settings, destination: Destination, term: int, demand: Demand) -> Rounds:
+    proving = Proving(settings.config.state) if settings.config.drill else None
+    clocks = Clocks()
+
+    def take(kind: Kind, report: Report) -> Taken:
+        return take_snapshot(
+            settings.access, destination, kind=kind, term=term, proving=proving, report=report
+        )
+
+    return Rounds(
+        catalog=lambda: Catalog(destination.store, settings.trusted),
+        take=take,
+        prune=Pruning(settings.config.retention, clocks.wall),
+        interval=settings.config.interval,
+        demand=demand,
+        clocks=clocks,
+    )

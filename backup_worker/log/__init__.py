@@ -1,0 +1,1 @@
+"""The continuous log: the replication stream between snapshots, in sealed segments."""

@@ -1,0 +1,61 @@
+"""Which segments a store holds."""
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from backup_worker.errors import ObjectNotFound, SnapshotCorrupt
+from backup_worker.log import segment as segments
+from backup_worker.log.segment import Segment, SegmentName
+from backup_worker.store.contract import Store, StoredObject, read_small
+from backup_worker.transform.signing import verify
+
+_READERS = 8
+
+
+@dataclass(frozen=True)
+class LogListing:
+    """All under log/: whole segments, and halves (an object or a manifest without the other)."""
+
+    names: tuple[SegmentName, ...]
+    halves: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class LogCatalog:
+    """Reads the log from `store`; `trusted` are raw Ed25519 public keys of 32 bytes."""
+
+    store: Store
+    trusted: tuple[bytes, ...]
+
+    def list(self) -> LogListing:
+        """Name every segment, sorted; reads no manifest. Raises StoreUnreachable."""
+        return pair_up(self.store.list(segments.LOG))
+
+    def read(self, name: SegmentName) -> Segment:
+        """Return a segment's manifest; raises SnapshotCorrupt naming the object."""
+        key = name.manifest_key
+        try:
+            envelope = read_small(self.store, key)
+        except ObjectNotFound as error:
+            raise SnapshotCorrupt(
+                operation="read", subject=key, cause="it is gone", hint="restore to a point before"
+            ) from error
+        payload = verify(envelope, self.trusted, payload_type=segments.PAYLOAD_TYPE, subject=key)
+        return segments.decode(payload, key=key)
+
+    def read_all(self, names: Iterable[SegmentName]) -> tuple[Segment, ...]:
+        """Read several manifests at once, in the order given."""
+        with ThreadPoolExecutor(_READERS) as pool:
+            return tuple(pool.map(self.read, names))
+
+
+def pair_up(objects: Iterable[StoredObject]) -> LogListing:
+    """Tell whole segments from halves; keys that are not of this format are left out."""
+    seen: dict[SegmentName, set[str]] = {}
+    for stored in objects:
+        if (parsed := segments.parse_key(stored.key)) is not None:
+            seen.setdefault(parsed[0], set()).add(stored.key)
+    names = tuple(sorted(name for name, keys in seen.items() if len(keys) == 2))
+    halves = (key for keys in seen.values() if len(keys) == 1 for key in keys)
+    return LogListing(names, tuple(sorted(halves)))

@@ -1,0 +1,81 @@
+"""The log as the worker runs it: always followed, shipped only under the lease."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from backup_worker.errors import LeaseLost
+from backup_worker.log.follower import Follower
+from backup_worker.status import LogState
+
+# A worker that stands by keeps this much of the log (s): more than a takeover lasts.
+STANDBY_SECONDS = 180.0
+
+
+class Following:
+    """Runs the follower that `make` builds, in a thread; `make` gets `may_publish` and `term`.
+
+    While another worker holds the lease, this one's log is only kept for a takeover.
+    """
+
+    def __init__(self, make: Callable[[Callable[[], None], Callable[[], int]], Follower]) -> None:
+        self._require: Callable[[], None] = _stand_by
+        self._term = 0
+        self._follower = make(lambda: self._require(), lambda: self._term)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(
+            target=self._follower.run, args=(self._stop,), name="log-follower", daemon=True
+        )
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Follow during the block."""
+        self._thread.start()
+        try:
+            yield
+        finally:
+            self._finish()
+
+    @contextmanager
+    def leading(self, require: Callable[[], None], term: int) -> Iterator[None]:
+        """Ship during the block; `require` raises when the lease no longer holds.
+
+        When the worker is ended in it, what waits goes out while the lease is still its own.
+        """
+        self._follower.drop_stored()
+        self._term, self._require = term, require
+        try:
+            yield
+        except BaseException:
+            self._finish()
+            raise
+        finally:
+            self._require, self._term = _stand_by, 0
+
+    def stand_by(self) -> None:
+        """Forget what is too old to be missed in a takeover: another worker ships it."""
+        self._follower.drop_before(int((time.time() - STANDBY_SECONDS) * 1000))
+
+    def _finish(self) -> None:
+        """Seal, and ship for some seconds what waits."""
+        self._stop.set()
+        self._thread.join()
+
+    @property
+    def attached(self) -> bool:
+        """Whether a source is followed now."""
+        return bool(self._follower.state().source)
+
+    def state(self, open_gap: str) -> LogState:
+        """Say how it stands; `open_gap` is why a snapshot is awaited."""
+        return self._follower.state(open_gap)
+
+
+def _stand_by() -> None:
+    raise LeaseLost(
+        operation="ship",
+        subject="the log",
+        cause="another worker holds the lease",
+        hint="nothing to do: this worker takes over when it must",
+    )

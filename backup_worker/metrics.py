@@ -1,0 +1,114 @@
+"""The worker's status as Prometheus metrics, over TLS."""
+
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from socketserver import ThreadingMixIn
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+from prometheus_client import CollectorRegistry, make_wsgi_app
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from backup_worker.errors import UsageError
+from backup_worker.status import LogState, WorkerStatus
+from redis_ha.connection import Address
+
+_PREFIX = "redis_backup_"
+_CLIENT_SECONDS = 10.0
+Family = GaugeMetricFamily | CounterMetricFamily
+
+
+class StatusCollector(Collector):
+    """Turns the status at the time of a scrape into metrics; what is unknown is left out."""
+
+    def __init__(self, status: Callable[[], WorkerStatus]) -> None:
+        self._status = status
+
+    def collect(self) -> Iterator[Family]:
+        """Yield every metric."""
+        status = self._status()
+        yield from _worker_metrics(status)
+        if status.log is not None:
+            yield from _log_metrics(status.log)
+
+
+def _worker_metrics(status: WorkerStatus) -> Iterator[Family]:
+    yield _gauge("working", "1 while this worker holds the lease", status.role == "working")
+    yield _gauge("lease_term", "Term of the lease held, 0 for none", status.term)
+    yield _gauge("troubles", "How many things an operator should look at", len(status.troubles))
+    timed = (
+        ("last_snapshot_age_seconds", "Age of the newest good snapshot", status.snapshot_age),
+        ("last_proof_age_seconds", "Age of the newest proof of a snapshot", status.proof_age),
+        ("snapshot_seconds", "How long the last snapshot took", status.snapshot_seconds),
+        ("drill_seconds", "How long the last drill took", status.drill_seconds),
+        ("restore_seconds", "How long the last restore took", status.restore_seconds),
+    )
+    yield from (_gauge(name, text, value) for name, text, value in timed if value is not None)
+
+
+def _log_metrics(log: LogState) -> Iterator[Family]:
+    yield _gauge("log_lag_bytes", "What the source has and the store has not", log.behind_bytes)
+    yield _gauge("log_lag_seconds", "Age of the oldest byte not yet stored", log.behind_seconds)
+    yield _gauge("log_offset", "Replication offset up to which the store holds", log.shipped)
+    yield _gauge("log_connected", "1 while the stream is followed", bool(log.source))
+    yield _gauge("log_gap_open", "1 while a gap is not closed by a snapshot", bool(log.open_gap))
+    yield _gauge("spool_bytes", "Sealed and open bytes that wait for the store", log.spool_bytes)
+    yield _gauge("spool_segments", "Sealed segments that wait for the store", log.spool_segments)
+    yield CounterMetricFamily(
+        f"{_PREFIX}log_gaps", "Gaps in the log since the worker started", value=log.gaps
+    )
+
+
+def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(_PREFIX + name, text, value=float(value))
+
+
+@contextmanager
+def served(
+    status: Callable[[], WorkerStatus], address: Address, *, certificate: Path, private_key: Path
+) -> Iterator[int]:
+    """Serve `https://address/metrics` during the block; gives the port. Raises UsageError."""
+    registry = CollectorRegistry()
+    registry.register(StatusCollector(status))
+    try:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, private_key)
+        server = make_server(
+            address.host, address.port, make_wsgi_app(registry), _Server, handler_class=_Handler
+        )
+    except OSError as error:
+        raise UsageError(
+            operation="serve",
+            subject=f"metrics on {address}",
+            cause=error.strerror or str(error),
+            hint="set REDIS_BACKUP_METRICS_HOST and _PORT to a free address, or leave them out",
+        ) from error
+    # Each client's handshake happens in its own thread: a silent one holds up nobody.
+    server.socket = context.wrap_socket(
+        server.socket, server_side=True, do_handshake_on_connect=False
+    )
+    thread = threading.Thread(target=server.serve_forever, name="metrics", daemon=True)
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing: whoever breaks off a scrape knows it."""
+
+
+class _Handler(WSGIRequestHandler):
+    timeout = _CLIENT_SECONDS
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing of each scrape."""

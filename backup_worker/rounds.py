@@ -1,0 +1,130 @@
+"""Snapshots on schedule and on demand, pruning after each; one round at a time."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+from backup_worker.catalog import Catalog
+from backup_worker.clock import Clocks
+from backup_worker.demand import Demand
+from backup_worker.errors import BackupError
+from backup_worker.eventlog import emit
+from backup_worker.manifest import Kind
+from backup_worker.progress import Report
+from backup_worker.schedule import Standing, pause_after, seconds_until_due
+from backup_worker.snapshot import Taken
+from redis_ha.errors import RedisHaError
+
+
+@dataclass
+class Rounds:
+    """`catalog` opens the catalogue, `take` takes a snapshot: both may fail and are tried again.
+
+    `prune` removes what is past its retention. `alive` is called while work gets on.
+    """
+
+    catalog: Callable[[], Catalog]
+    take: Callable[[Kind, Report], Taken]
+    prune: Callable[[Catalog], None]
+    interval: timedelta
+    demand: Demand = field(default_factory=Demand)
+    clocks: Clocks = field(default_factory=Clocks)
+    alive: Callable[[], None] = lambda: None
+    standing: Standing = field(default=Standing(), init=False)
+    _own_success: float | None = field(default=None, init=False)
+    _failures: int = field(default=0, init=False)
+
+    def round(self) -> float:
+        """Take a snapshot if one is due or wanted; return the seconds until the next look."""
+        self.alive()
+        try:
+            wait = self._round()
+        except (BackupError, RedisHaError) as error:
+            return self._failed(str(error), trace=False)
+        except Exception as error:  # noqa: BLE001 - a worker that dies takes no backups
+            return self._failed(f"unexpected {type(error).__name__}: {error}", trace=True)
+        self._failures = 0
+        return wait
+
+    def _round(self) -> float:
+        number, reason = self.demand.open
+        catalog = self.catalog()
+        wait = self._look(catalog)
+        if wait > 0 and not reason:
+            return wait
+        began = self.clocks.steady()
+        kind = Kind.GAP if wait > 0 else Kind.SCHEDULED
+        taken = self.take(kind, lambda _progress: self.alive())
+        self._own_success = began
+        self.demand.met(number)
+        self._note(taken, began)
+        self.prune(catalog)
+        if self.demand.open[1]:
+            return 0.0
+        return max(0.0, began + self.interval.total_seconds() - self.clocks.steady())
+
+    def _note(self, taken: Taken, began: float) -> None:
+        manifest, proof = taken.manifest, taken.proof
+        proven_at = self.standing.proven_at
+        if proof is not None and proof.proven:
+            proven_at = self.clocks.steady()
+        self.standing = Standing(
+            manifest.id,
+            began,
+            proven_at=proven_at,
+            seconds=manifest.seconds,
+            drill_seconds=None if proof is None else proof.seconds,
+        )
+        emit(
+            "snapshot taken",
+            snapshot=manifest.id,
+            kind=manifest.kind,
+            source=manifest.source,
+            size=manifest.stored.size,
+            rdb_size=manifest.rdb.size,
+            offset=manifest.replication.offset,
+            seconds=manifest.seconds,
+            proven=proof is not None and proof.proven,
+        )
+        if reason := taken.unproven if proof is None else proof.cause:
+            level = logging.WARNING if proof is None else logging.ERROR
+            emit("snapshot not proven", level=level, snapshot=manifest.id, reason=reason)
+
+    def _look(self, catalog: Catalog) -> float:
+        """Read the store's newest snapshot; return the seconds until one is due."""
+        listing = catalog.list()
+        now, wall = self.clocks.steady(), self.clocks.wall()
+        age = None
+        if (latest := listing.latest) is not None:
+            age = (wall - latest.taken_at).total_seconds()
+            proven = next((entry.proof for entry in listing.entries if entry.proven), None)
+            self.standing = replace(
+                self.standing,
+                snapshot=latest.id,
+                taken=now - max(0.0, age),
+                proven_at=None
+                if proven is None
+                else now - max(0.0, (wall - proven.at).total_seconds()),
+            )
+        own = self._own_success
+        return seconds_until_due(
+            interval=self.interval.total_seconds(),
+            since_own=None if own is None else now - own,
+            wall_age=age,
+        )
+
+    def _failed(self, problem: str, *, trace: bool) -> float:
+        self._failures += 1
+        pause = pause_after(self._failures, interval=self.interval.total_seconds())
+        emit(
+            "round failed",
+            level=logging.ERROR,
+            trace=trace,
+            error=problem,
+            failures=self._failures,
+            retry_in=pause,
+        )
+        self.standing = replace(self.standing, problem=problem)
+        self.alive()
+        return pause

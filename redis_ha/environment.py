@@ -1,0 +1,148 @@
+"""How a cluster is reached and used, read once: from an env file and the environment, which wins.
+
+The names are the guide's (REDIS_SENTINEL_HOST_1, REDIS_POOL_SIZE, ...).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from redis_ha.connection import Address, Credentials
+from redis_ha.discovery import Access
+from redis_ha.errors import BadSetting
+
+T = TypeVar("T")
+ENV_FILE = Path(".env.redis-ha")
+MAX_SENTINELS = 9
+
+
+@dataclass(frozen=True)
+class PoolSettings:
+    """Connections of a client: opened at once, kept at least for reuse, and at most."""
+
+    minimum: int = 5
+    size: int = 10
+    maximum: int = 50
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A cluster as its users see it; a part that is not set is None.
+
+    `app` may read and write, `operator` may do all.
+    """
+
+    app: Access | None
+    operator: Access | None
+    pool: PoolSettings
+
+
+def load(environ: Mapping[str, str], *, file: Path = ENV_FILE) -> Environment:
+    """Read the env file, if it is there, and `environ`; raises BadSetting."""
+    return parse(merged(environ, file=file))
+
+
+def merged(environ: Mapping[str, str], *, file: Path = ENV_FILE) -> dict[str, str]:
+    """Lay the environment over an env file that may not be there; raises BadSetting."""
+    from_file = parse_env_file(file.read_text(), name=str(file)) if file.is_file() else {}
+    return {**from_file, **environ}
+
+
+def parse(values: Mapping[str, str]) -> Environment:
+    """Turn settings into an Environment; raises BadSetting naming the one at fault."""
+    usual = PoolSettings()
+    return Environment(
+        app=access(values, credentials(values, "REDIS")),
+        operator=access(values, credentials(values, "REDIS_OPERATOR")),
+        pool=PoolSettings(
+            minimum=positive(values, "REDIS_MIN_CONNECTIONS", default=usual.minimum),
+            size=positive(values, "REDIS_POOL_SIZE", default=usual.size),
+            maximum=positive(values, "REDIS_MAX_CONNECTIONS", default=usual.maximum),
+        ),
+    )
+
+
+def parse_env_file(text: str, *, name: str) -> dict[str, str]:
+    """Read KEY=VALUE lines; blank lines, comments and a leading `export` are allowed."""
+    settings: dict[str, str] = {}
+    for number, raw in enumerate(text.splitlines(), start=1):
+        line = raw.strip().removeprefix("export ").strip()
+        if not line or line.startswith("#"):
+            continue
+        key, equals, value = line.partition("=")
+        if not equals:
+            raise unusable(f"{name}, line {number}", "not KEY=VALUE", "correct the line")
+        settings[key.strip()] = _unquote(value.strip())
+    return settings
+
+
+def access(values: Mapping[str, str], user: Credentials | None) -> Access | None:
+    """Say how a user reaches the cluster; None when sentinels, CA or user are not set."""
+    sentinels = tuple(
+        Address(values[f"REDIS_SENTINEL_HOST_{n}"], port(values, f"REDIS_SENTINEL_PORT_{n}"))
+        for n in range(1, MAX_SENTINELS + 1)
+        if values.get(f"REDIS_SENTINEL_HOST_{n}")
+    )
+    ca = path(values, "REDIS_TLS_CA")
+    if user is None or not sentinels or ca is None:
+        return None
+    return Access(
+        sentinels=sentinels,
+        master_name=values.get("REDIS_SENTINEL_MASTER", "mymaster"),
+        credentials=user,
+        ca=ca,
+        host_override=values.get("REDIS_HOST_OVERRIDE") or None,
+    )
+
+
+def credentials(values: Mapping[str, str], prefix: str) -> Credentials | None:
+    """Read a user's name and password; None unless both are set."""
+    username = values.get(f"{prefix}_USERNAME")
+    password = values.get(f"{prefix}_PASSWORD")
+    return Credentials(username, password) if username and password else None
+
+
+def path(values: Mapping[str, str], key: str) -> Path | None:
+    """Read a file's name; None when it is not set."""
+    return Path(values[key]) if values.get(key) else None
+
+
+def positive(values: Mapping[str, str], key: str, *, default: int) -> int:
+    """Read a whole number above 0."""
+
+    def read(text: str) -> int:
+        if (number := int(text)) <= 0:
+            raise ValueError
+        return number
+
+    return or_unusable(read, values.get(key) or str(default), key, "a whole number above 0")
+
+
+def port(values: Mapping[str, str], key: str) -> int:
+    """Read a port."""
+
+    def read(text: str) -> int:
+        if not 0 < (number := int(text)) < 65536:
+            raise ValueError
+        return number
+
+    return or_unusable(read, values.get(key, ""), key, "a port, 1 to 65535")
+
+
+def or_unusable(read: Callable[[str], T], text: str, key: str, expected: str) -> T:
+    """Return what `read` makes of a setting's text; its ValueError or KeyError is a BadSetting."""
+    try:
+        return read(text)
+    except (ValueError, KeyError) as error:
+        raise unusable(key, f"{text!r} is not {expected}", f"set {key} to {expected}") from error
+
+
+def unusable(subject: str, cause: str, hint: str) -> BadSetting:
+    """Build the error of a setting."""
+    return BadSetting(operation="read setting", subject=subject, cause=cause, hint=hint)
+
+
+def _unquote(value: str) -> str:
+    quoted = len(value) >= 2 and value[0] == value[-1] and value[0] in "'\""
+    return value[1:-1] if quoted else value

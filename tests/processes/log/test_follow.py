@@ -1,0 +1,160 @@
+"""The log is the master's stream, byte for byte: a stock server that replays it is the master.
+
+Each fault happens under load. Afterwards the base, taken before the fault, and the log make the
+data of whoever is master then, and no byte between them lacks.
+"""
+
+import itertools
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from backup_worker.log.follower import Follower
+from redis_ha.switchover import OldMaster, switch_over
+from tests.processes.cluster import Cluster
+from tests.processes.cluster_process import Process
+from tests.processes.ledger import Ledger
+from tests.processes.log.log_worker import Base, LogWorker, wait_for
+from tests.processes.log.traffic import Traffic
+
+Figure = Callable[[str], None]
+
+
+@dataclass
+class Run:
+    """A follower under load, and the base to replay on."""
+
+    worker: LogWorker
+    follower: Follower
+    ledger: Ledger
+    base: Base
+    faults: list[str] = field(default_factory=list)
+
+    @property
+    def source(self) -> Process:
+        """Return the replica that the log is read from."""
+        address = self.follower.state().source
+        return next(n for n in self.worker.cluster.data_nodes if str(n.address) == address)
+
+    def seconds_without_data(self, fault: Callable[[], object]) -> float:
+        """Do something; return the longest silence of the log until it flows steadily again."""
+        arrivals, thread = [time.monotonic()], threading.Thread(target=fault)
+        received, steady = self.follower.state().received, 0
+        deadline = time.monotonic() + 40
+        thread.start()
+        while steady < 10 or thread.is_alive():
+            assert time.monotonic() < deadline, self.follower.state()
+            state = self.follower.state()
+            if state.received != received and state.source:
+                received, now = state.received, time.monotonic()
+                steady = steady + 1 if now - arrivals[-1] < 0.4 else 0
+                arrivals.append(now)
+            time.sleep(0.005)
+        thread.join()
+        return max(later - sooner for sooner, later in itertools.pairwise(arrivals))
+
+
+@contextmanager
+def under_load(worker: LogWorker) -> Iterator[Run]:
+    """Follow and write; at the end of the block compare what was logged with the master."""
+    cluster = worker.cluster
+    with worker.following() as follower:
+        with Traffic.running(cluster), Ledger.running(cluster) as ledger:
+            ledger.wait_for_writes(100)
+            run = Run(worker, follower, ledger, worker.base())
+            ledger.wait_for_writes(500)
+            yield run
+            ledger.wait_for_writes(500)
+        compare_with_master(worker, run.base)
+        assert follower.state().gaps == 0
+    assert len(worker.gaps) == 1, worker.gaps
+
+
+def compare_with_master(worker: LogWorker, base: Base) -> None:
+    master = settled(worker.cluster)
+    with master.client(timeout=30.0) as client:
+        end = int(client.info("replication")["master_repl_offset"])
+        digest = str(client.execute_command("DEBUG", "DIGEST"))
+        replid = str(client.info("replication")["master_replid"])
+
+    def shipped() -> bool:
+        names = worker.catalog.list().names
+        return any(name.end >= end and name.replid == replid for name in names)
+
+    wait_for(shipped, 20, lambda: (end, worker.catalog.list().names[-3:]))
+    assert worker.replayed_digest(base, end) == digest
+
+
+def hand_over(cluster: Cluster) -> None:
+    """Make a zero-loss switchover."""
+    switch_over(cluster.access("operator"), old_master=OldMaster.DEMOTE)
+
+
+def settled(cluster: Cluster) -> Process:
+    """Return the master once its writers have come to rest and every replica that runs follows."""
+    return cluster.settled_master()
+
+
+def test_base_and_log_make_the_master(worker: LogWorker) -> None:
+    with under_load(worker) as run:
+        run.ledger.wait_for_writes(2000)
+
+
+def test_the_killed_source_is_replaced_by_another_replica(
+    worker: LogWorker, figure: Figure
+) -> None:
+    with under_load(worker) as run:
+        source = run.source
+        silence = run.seconds_without_data(source.kill)
+        assert run.source is not source
+    figure(f"no data for {silence:.2f} s, 0 bytes lost")
+    assert silence < 3
+
+
+def test_the_log_goes_on_across_the_death_of_the_master(worker: LogWorker, figure: Figure) -> None:
+    with under_load(worker) as run:
+        master = worker.cluster.master
+        silence = run.seconds_without_data(master.kill)
+        assert worker.cluster.wait_for_master(other_than=master) is not run.source
+        run.ledger.wait_for_writes(200)
+    replids = {segment.timeline.replid for segment in worker.segments()}
+    assert len(replids) == 2
+    figure(f"no data for {silence:.2f} s, 0 bytes lost")
+
+
+def test_a_promoted_source_is_left_for_a_replica(worker: LogWorker, figure: Figure) -> None:
+    with under_load(worker) as run:
+        source = run.source
+        with source.client() as client:
+            client.config_set("replica-priority", "1")
+        master = worker.cluster.master
+        silence = run.seconds_without_data(master.kill)
+        assert worker.cluster.wait_for_master(other_than=master) is source
+        assert run.source is not source
+    figure(f"no data for {silence:.2f} s, 0 bytes lost")
+
+
+def test_the_log_goes_on_across_switchovers(worker: LogWorker, figure: Figure) -> None:
+    silences = []
+    with under_load(worker) as run:
+        for _ in range(2):
+            silences.append(run.seconds_without_data(lambda: hand_over(worker.cluster)))
+            run.ledger.wait_for_writes(300)
+    figure(f"no data for {max(silences):.2f} s at most, 0 bytes lost")
+
+
+def test_a_frozen_source_is_left(worker: LogWorker, figure: Figure) -> None:
+    with under_load(worker) as run:
+        source = run.source
+        silence = run.seconds_without_data(source.pause)
+        assert run.source is not source
+        source.resume()
+    figure(f"no data for {silence:.2f} s, 0 bytes lost")
+
+
+def test_a_huge_value_passes(worker: LogWorker) -> None:
+    with under_load(worker) as run, worker.cluster.master.client(timeout=20.0) as client:
+        client.set("huge", b"\r\n*1\r\n$4\r\nPING\r\n" * 700_000)
+        run.ledger.wait_for_writes(100)

@@ -1,0 +1,190 @@
+"""That what goes, goes in the right order; and a store that keeps what it has."""
+
+import json
+import logging
+from collections.abc import Iterable
+from datetime import timedelta
+
+import pytest
+
+from backup_worker import eventlog
+from backup_worker.catalog import Catalog
+from backup_worker.errors import DeletionRefused, StoreUnreachable
+from backup_worker.holdings import read_holdings
+from backup_worker.log import segment as segments
+from backup_worker.log.segment import Mark, Segment, Timeline
+from backup_worker.manifest import Content, contents_key, proof_key
+from backup_worker.pruning import Pruned, Pruning, prune
+from backup_worker.retention import Verdict, What, plan_retention
+from backup_worker.store.memory import MemoryStore
+from backup_worker.transform.signing import Signer
+from tests.unit.backup_worker.snapshots import NOW, made, publish
+
+WINDOW = timedelta(hours=168)
+
+
+class Recording(MemoryStore):
+    """A MemoryStore that notes deletions, and refuses those of keys with one of some texts."""
+
+    def __init__(self, locked: Iterable[str] = ()) -> None:
+        super().__init__()
+        self.deleted: list[str] = []
+        self.asked = 0
+        self.locked = set(locked)
+        self.error: type[DeletionRefused | StoreUnreachable] = DeletionRefused
+
+    def delete(self, key: str) -> None:
+        self.asked += 1
+        if any(text in key for text in self.locked):
+            raise self.error(operation="delete", subject=key, cause="it is locked", hint="wait")
+        self.deleted.append(key)
+        super().delete(key)
+
+
+@pytest.fixture
+def signer() -> Signer:
+    return Signer.generate()
+
+
+def catalog_of(store: MemoryStore, signer: Signer) -> Catalog:
+    return Catalog(store, (signer.public_key,))
+
+
+def verdicts_on(store: MemoryStore, signer: Signer) -> list[Verdict]:
+    return plan_retention(read_holdings(catalog_of(store, signer)), now=NOW, window=WINDOW)
+
+
+def put_segment(store: MemoryStore, signer: Signer, start: int, *, hours_ago: float) -> Segment:
+    """Put ten bytes of log into a store as the shipper does."""
+    arrived = int((NOW - timedelta(hours=hours_ago)).timestamp() * 1000)
+    made_of = Segment(
+        timeline=Timeline("a" * 40),
+        start=start,
+        end=start + 9,
+        db=0,
+        marks=(Mark(start + 9, arrived),),
+        stored=Content(3, "0" * 64),
+        plain=Content(10, "1" * 64),
+        recipients=("age1example",),
+        source="10.0.0.2:6380",
+        term=1,
+    )
+    store.put(made_of.name.object_key, [b"log"])
+    envelope = signer.sign(segments.encode(made_of), payload_type=segments.PAYLOAD_TYPE)
+    store.put(made_of.name.manifest_key, [envelope])
+    return made_of
+
+
+def names(verdicts: Iterable[Verdict]) -> list[str]:
+    return [verdict.name for verdict in verdicts]
+
+
+def test_a_snapshot_loses_its_manifest_first_and_its_data_last(signer: Signer) -> None:
+    store = Recording()
+    new, old = publish(store, signer, made(1)), publish(store, signer, made(500))
+    store.put(proof_key(old.id), [b"proof"])
+    store.put(contents_key(old.id), [b"contents"])
+    pruned = prune(store, verdicts_on(store, signer))
+    assert names(pruned.deleted) == [old.id]
+    assert pruned.refused == pruned.untried == ()
+    assert [key.rpartition("/")[2] for key in store.deleted] == [
+        "manifest.json",
+        "proof.json",
+        "contents.json.zst.age",
+        "dump.rdb.zst.age",
+    ]
+    listing = catalog_of(store, signer).list()
+    assert [e.id for e in listing.entries] == [new.id]
+    assert listing.orphans == ()
+
+
+def test_all_kinds_go_together(signer: Signer) -> None:
+    store = Recording()
+    publish(store, signer, made(1))
+    before = put_segment(store, signer, 1, hours_ago=2)
+    across = put_segment(store, signer, 550, hours_ago=0.9)
+    half = put_segment(store, signer, 900, hours_ago=30)
+    MemoryStore.delete(store, half.name.manifest_key)
+    unfinished = made(30, nonce=9)
+    store.put(unfinished.object_key, [b"half"])
+    for term in range(1, 12):
+        store.put(f"lease/{term:010d}.json", [b"{}"])
+    store.put("lease/notes.txt", [b"not ours"])
+    pruned = prune(store, verdicts_on(store, signer))
+    assert sorted((v.what, v.name) for v in pruned.deleted) == [
+        (What.HALF, unfinished.id),
+        (What.HALF, half.name.object_key),
+        (What.LEASE, "lease/0000000001.json"),
+        (What.SEGMENT, before.name.stem),
+    ]
+    left = [found.key for found in store.list()]
+    assert across.name.manifest_key in left
+    assert "lease/notes.txt" in left
+    assert store.deleted.index(before.name.manifest_key) < store.deleted.index(
+        before.name.object_key
+    )
+    assert all(verdict.keep for verdict in verdicts_on(store, signer))
+
+
+def test_a_segment_that_is_not_ours_stays(signer: Signer) -> None:
+    store = Recording()
+    publish(store, signer, made(1))
+    put_segment(store, Signer.generate(), 1, hours_ago=500)
+    assert prune(store, verdicts_on(store, signer)) == Pruned()
+
+
+def test_one_locked_snapshot_stays_whole_and_stops_no_other(signer: Signer) -> None:
+    new, old, oldest = made(1), made(500), made(600)
+    store = Recording(locked=[old.id])
+    for manifest in (new, old, oldest):
+        publish(store, signer, manifest)
+    pruned = prune(store, verdicts_on(store, signer))
+    assert names(pruned.deleted) == [oldest.id]
+    assert [(v.name, cause) for v, cause in pruned.refused] == [(old.id, "it is locked")]
+    assert [e.id for e in catalog_of(store, signer).list().entries] == [new.id, old.id]
+
+
+def test_a_store_that_lets_nothing_go_is_not_asked_a_thousand_times(signer: Signer) -> None:
+    store = Recording(locked=[""])
+    publish(store, signer, made(1))
+    for number in range(100):
+        put_segment(store, signer, 1 + number, hours_ago=500)
+    pruned = prune(store, verdicts_on(store, signer))
+    assert pruned.deleted == ()
+    assert len(pruned.refused) == store.asked == 8
+    assert len(pruned.untried) == 92
+
+
+def test_a_store_that_is_away_is_an_error(signer: Signer) -> None:
+    store = Recording(locked=[""])
+    store.error = StoreUnreachable
+    publish(store, signer, made(1))
+    publish(store, signer, made(500))
+    with pytest.raises(StoreUnreachable):
+        prune(store, verdicts_on(store, signer))
+
+
+def test_what_is_kept_is_not_touched() -> None:
+    store = Recording()
+    assert prune(store, [Verdict(What.SNAPSHOT, "x", True, "because", ("x",))]) == Pruned()
+    assert store.deleted == []
+
+
+def test_the_worker_says_once_that_the_store_keeps_everything(
+    signer: Signer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    eventlog.configure("worker-1")
+    try:
+        store = Recording(locked=[""])
+        publish(store, signer, made(1))
+        old = publish(store, signer, made(500))
+        pruning = Pruning(WINDOW, lambda: NOW)
+        for _ in range(3):
+            pruning(catalog_of(store, signer))
+        store.locked.clear()
+        pruning(catalog_of(store, signer))
+    finally:
+        logging.getLogger("backup_worker").handlers = []
+    told, pruned = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (told["level"], told["first"], told["cause"]) == ("warning", old.id, "it is locked")
+    assert pruned["deleted"] == {"snapshot": 1}
