@@ -5,6 +5,7 @@ are committed: the README quotes them.
 """
 
 import argparse
+import inspect
 import json
 import os
 import platform
@@ -14,10 +15,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import snapshot
+from benchmarks import client, follow, snapshot
 
 RESULTS = Path(__file__).parent / "results"
-BENCHMARKS: Mapping[str, Callable[..., dict[str, Any]]] = {"snapshot": snapshot.measure}
+BENCHMARKS: Mapping[str, Callable[..., dict[str, Any]]] = {
+    "snapshot": snapshot.measure,
+    "client": client.measure,
+    "follow": follow.measure,
+}
 
 
 def main() -> None:
@@ -27,7 +32,7 @@ def main() -> None:
         if name not in BENCHMARKS:
             raise SystemExit(f"no benchmark {name!r}: there are {', '.join(BENCHMARKS)}")
         before = os.getloadavg()[0]
-        result = BENCHMARKS[name](megabytes=options.megabytes, pairs=options.pairs)
+        result = BENCHMARKS[name](**_settings(options, BENCHMARKS[name]))
         for row in table(result):
             print("  ".join(row))
         keep(name, result | {"measured_on": machine(before)})
@@ -69,7 +74,19 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("names", nargs="*", metavar="NAME", help="default: all")
     parser.add_argument("--megabytes", type=int, default=700, help="size of the data (700)")
     parser.add_argument("--pairs", type=int, default=5, help="runs of each side (5)")
+    parser.add_argument(
+        "--operations", type=int, default=1_000_000, help="calls of fifty threads (1000000)"
+    )
+    parser.add_argument("--quick", action="store_true", help="small sizes: does it work?")
     return parser
+
+
+def _settings(options: argparse.Namespace, measure: Callable[..., object]) -> dict[str, int]:
+    """Return those of the options that a benchmark knows."""
+    sizes = {name: getattr(options, name) for name in ("megabytes", "pairs", "operations")}
+    if options.quick:
+        sizes = {"megabytes": 50, "pairs": 1, "operations": 50_000}
+    return {name: sizes[name] for name in inspect.signature(measure).parameters if name in sizes}
 
 
 if __name__ == "__main__":

@@ -1,0 +1,16 @@
+"""Fixtures for tests of the operator's command."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.processes.cluster import Cluster
+from tests.processes.redis_ha.operator_command import OperatorCommand
+
+
+@pytest.fixture
+def operator(cluster: Cluster, tmp_path: Path) -> OperatorCommand:
+    """Give the operator of a healthy cluster."""
+    directory = tmp_path / "operator"
+    directory.mkdir()
+    return OperatorCommand(directory, cluster)
