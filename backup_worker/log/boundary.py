@@ -12,9 +12,9 @@ from functools import cache
 from backup_worker.errors import ProtocolError
 
 # Lengths that the expression knows; an argument of this length or more takes a Python step.
-LIMIT = 400
+LIMIT = 300
 # Argument counts that the expression checks; of more arguments it only sees where they end.
-_COUNTED = (1, 2, 3, 4)
+_COUNTED = (1, 2, 3)
 # Longer arguments are not looked at: no word that matters is longer.
 _WORD = 32
 # Longer than any header: an array's or a bulk string's length has at most 19 digits.

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from backup_worker.clock import steady_clock
@@ -27,6 +27,7 @@ from backup_worker.log.catalog import LogCatalog
 from backup_worker.log.segment import SegmentName, Timeline
 from backup_worker.log.shipper import Shipper
 from backup_worker.log.spool import Spool
+from backup_worker.log.standing import Board
 from backup_worker.log.target import Target, choose, newest
 from backup_worker.log.timeline import Gap, Position
 from backup_worker.log.watch import SourceWatch
@@ -51,25 +52,6 @@ _REFUSALS = 8
 _FINISH_SECONDS = 5.0
 # After a failover the replicas join the new master one by one.
 _DOUBT_SECONDS = 10.0
-
-
-@dataclass(frozen=True)
-class _Standing:
-    """How receiving stands; times are steady seconds.
-
-    `since` is when the oldest byte of the open segment came, None while it holds no data;
-    `silent_since` is when the source was lost, None while there is one.
-    """
-
-    source: Address | None = None
-    timeline: str = ""
-    source_offset: int = 0
-    received: int = 0
-    sealed: int = 0
-    since: float | None = None
-    silent_since: float | None = None
-    gaps: int = 0
-    problem: str = ""
 
 
 class Follower:
@@ -107,8 +89,7 @@ class Follower:
             self._spool, destination.store, self._sealing, may_publish, self._missed
         )
         self._on_gap = on_gap
-        self._lock = threading.Lock()
-        self._standing = _Standing(silent_since=steady_clock())
+        self._board = Board()
         self._position: Position | None = None
         self._resumed = False
         self._gap: Gap | None = None
@@ -119,25 +100,8 @@ class Follower:
 
     def state(self, open_gap: str = "") -> LogState:
         """Tell how it stands, from any thread; `open_gap` is why a snapshot is awaited."""
-        waiting = self._spool.sealed
-        with self._lock:
-            standing = self._standing
-        moments = (standing.since, standing.silent_since, *(sealed.since for sealed in waiting))
-        oldest = min((moment for moment in moments if moment is not None), default=None)
-        return LogState(
-            source=str(standing.source or ""),
-            timeline=standing.timeline,
-            source_offset=max(standing.source_offset, standing.received),
-            received=standing.received,
-            sealed=standing.sealed,
-            shipped=self._shipper.shipped,
-            behind_seconds=0.0 if oldest is None else max(0.0, steady_clock() - oldest),
-            spool_bytes=self._spool.size,
-            spool_segments=len(waiting),
-            gaps=standing.gaps,
-            open_gap=open_gap,
-            problem=standing.problem or self._shipper.problem,
-        )
+        shipped, problem = self._shipper.shipped, self._shipper.problem
+        return self._board.state(self._spool, shipped, shipping_problem=problem, open_gap=open_gap)
 
     def drop_stored(self) -> None:
         """Another worker may have shipped what waits here: look before shipping any of it."""
@@ -169,13 +133,13 @@ class Follower:
                 return False
             return self._follow(target, stop)
         except BackupError as error:
-            if not self._standing.problem:
+            if not self._board.standing.problem:
                 emit("log waits", level=logging.WARNING, error=str(error))
-            self._note(problem=str(error))
+            self._board.note(problem=str(error))
         except Exception as error:  # noqa: BLE001 - a follower that dies is a gap
             problem = f"unexpected {type(error).__name__}: {error}"
             emit("log stopped", level=logging.ERROR, trace=True, error=problem)
-            self._note(problem=problem)
+            self._board.note(problem=problem)
         return False
 
     def _resume(self) -> None:
@@ -219,10 +183,10 @@ class Follower:
             self._declare(step)
             step = choose(None, candidates, avoid=avoid)
         if not isinstance(step, Target):
-            self._note(problem=step.reason)
+            self._board.note(problem=step.reason)
             return None
         if self._full and self._spool.full(_ROOM):
-            self._note(problem="the spool is full: the store has not taken enough of it yet")
+            self._board.note(problem="the spool is full: the store has not taken enough of it yet")
             return None
         self._full, self._doubted = False, None
         return step
@@ -243,8 +207,7 @@ class Follower:
         self._on_gap(gap)
 
     def _count(self, gap: Gap) -> None:
-        with self._lock:
-            self._standing = replace(self._standing, gaps=self._standing.gaps + 1)
+        self._board.count_gap()
         timeline, offset = (gap.lost.timeline.replid, gap.lost.offset) if gap.lost else ("", 0)
         emit(
             "gap in the log",
@@ -271,7 +234,7 @@ class Follower:
         except SpoolFull as error:
             self._full = True
             emit("spool full", level=logging.ERROR, error=str(error))
-            self._note(problem=str(error))
+            self._board.note(problem=str(error))
         except BackupError as error:
             self._left(error, source)
         else:
@@ -292,7 +255,7 @@ class Follower:
                 writer.feed(piece, now=now, wall_ms=time.time_ns() // 1_000_000)
             else:
                 writer.seal_if_due(now)
-            self._note(
+            self._board.note(
                 received=writer.received,
                 sealed=writer.position.offset,
                 since=writer.since,
@@ -324,7 +287,7 @@ class Follower:
             writer.close()
         finally:
             self._position = writer.position
-            self._note(
+            self._board.note(
                 source=None,
                 sealed=writer.position.offset,
                 since=None,
@@ -342,7 +305,7 @@ class Follower:
         )
         if target.dead:
             emit("log rewound", level=logging.WARNING, bytes=target.dead, offset=position.offset)
-        self._note(
+        self._board.note(
             source=target.source,
             timeline=position.timeline.replid,
             received=position.offset,
@@ -367,8 +330,4 @@ class Follower:
     def _left(self, error: BackupError, source: Address) -> None:
         self._avoid[source] = steady_clock() + _AVOID_SECONDS
         emit("log link lost", level=logging.WARNING, source=str(source), error=str(error))
-        self._note(problem=str(error))
-
-    def _note(self, **changes: object) -> None:
-        with self._lock:
-            self._standing = replace(self._standing, **changes)  # type: ignore[arg-type]
+        self._board.note(problem=str(error))

@@ -197,7 +197,9 @@ def digest_of(directory: Path, rdb: Path, stream: bytes) -> str:
     try:
         client = redis.Redis(unix_socket_path=socket, decode_responses=True)
         wait_for(lambda: _loaded(client, server), 30, lambda: (home / "log").read_text()[-800:])
-        return str(client.execute_command("DEBUG", "DIGEST"))
+        digest = str(client.execute_command("DEBUG", "DIGEST"))
+        client.close()
+        return digest
     finally:
         server.kill()
         server.wait()

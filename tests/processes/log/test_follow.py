@@ -97,9 +97,15 @@ def settled(cluster: Cluster) -> Process:
     return cluster.settled_master()
 
 
-def test_base_and_log_make_the_master(worker: LogWorker) -> None:
+def test_base_and_log_make_the_master(worker: LogWorker, figure: Figure) -> None:
+    behind = []
     with under_load(worker) as run:
-        run.ledger.wait_for_writes(2000)
+        target = run.ledger.acknowledged + 3000
+        while run.ledger.acknowledged < target:
+            behind.append(run.follower.state().behind_seconds)
+            time.sleep(0.02)
+    figure(f"sealed each second, the store was {max(behind):.2f} s behind at most")
+    assert max(behind) < 5
 
 
 def test_the_killed_source_is_replaced_by_another_replica(

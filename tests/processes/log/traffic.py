@@ -54,9 +54,10 @@ class Traffic:
                 for _ in range(20):
                     _one(client, source, number)
                     time.sleep(self._pace)
-                client.close()
             except (redis.RedisError, OSError):
                 time.sleep(0.02)
+            if client is not None:
+                client.close()
             client = None
 
     def _master(self, db: int) -> redis.Redis | None:

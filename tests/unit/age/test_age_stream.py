@@ -37,26 +37,26 @@ SEALED = encrypt([DATA])
 CUTS = st.lists(st.integers(0, len(SEALED)), max_size=12)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(CUTS)
 def test_the_file_does_not_depend_on_how_the_plaintext_is_fed(cuts: list[int]) -> None:
     assert encrypt(cut(DATA, cuts)) == SEALED
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(CUTS)
 def test_the_plaintext_does_not_depend_on_how_the_file_is_fed(cuts: list[int]) -> None:
     assert decrypt(cut(SEALED, cuts)) == DATA
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(0, 3 * CHUNK), CUTS)
 def test_round_trip_of_any_size(size: int, cuts: list[int]) -> None:
     data = seeded(size).randbytes(size)
     assert decrypt(cut(encrypt([data]), cuts)) == data
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.integers(0, 8 * len(SEALED) - 1) | st.integers(0, 8 * 400))
 def test_every_flipped_bit_is_noticed(bit: int) -> None:
     changed = bytearray(SEALED)
@@ -65,7 +65,7 @@ def test_every_flipped_bit_is_noticed(bit: int) -> None:
         decrypt([bytes(changed)])
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.integers(0, len(SEALED) - 1) | st.integers(0, 400))
 def test_every_truncation_is_noticed(length: int) -> None:
     with pytest.raises((age.Malformed, age.Corrupt)):

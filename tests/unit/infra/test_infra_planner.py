@@ -130,10 +130,16 @@ def test_the_default_addresses_are_the_documented_ones() -> None:
 
 @pytest.mark.parametrize(("down_after", "measured"), [(2000, 3.3), (5000, 6.3)])
 def test_the_prediction_agrees_with_what_was_measured(down_after: int, measured: float) -> None:
-    config = configured(downAfterMs=down_after, minReplicasMaxLag=1)
+    config = configured(downAfterMs=down_after, minReplicasMaxLag=1, witness="false")
     crash = next(p for p in make_plan(config).predictions if p.fault == "crash")
     assert crash.outage is not None
     assert crash.outage[1] == pytest.approx(measured, abs=0.05)
+
+
+def test_the_plan_predicts_a_crash_with_and_without_the_witness() -> None:
+    outages = {p.fault: p.outage for p in make_plan(ClusterConfig()).predictions}
+    assert outages["crash"] == (0.4, 1.6)
+    assert outages["crash unseen"] == (5.4, 6.3)
 
 
 def test_the_plan_says_what_is_lost_where() -> None:
@@ -151,6 +157,6 @@ def test_the_plan_says_what_is_lost_where() -> None:
 def test_the_output_is_plain_values() -> None:
     output = make_plan(ClusterConfig()).output()
     assert {f["fault"] for f in output["faults"]} == {
-        *("crash", "hang", "partition", "switchover", "host loss")
+        *("crash", "crash unseen", "hang", "partition", "switchover", "host loss")
     }
     assert output["downAfterMs"] == 5000

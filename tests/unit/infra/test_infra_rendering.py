@@ -5,6 +5,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
@@ -28,6 +29,7 @@ from infra.rendering import (
 from infra.settings import parse
 from infra.targets.docker.container import go_duration
 from infra.targets.docker.context import LEFT_OUT, SOURCES, context_files, context_hash
+from infra.topology import Node
 
 REPOSITORY = Path(__file__).parents[3]
 PASSWORDS = {user: f"secret-of-{user}" for user in USER_NAMES}
@@ -53,7 +55,7 @@ def test_a_sentinel_holds_only_the_passwords_it_uses() -> None:
     files = node_files(made, made.topology.sentinels[0], passwords=PASSWORDS)
     assert tuple(files) == FILE_NAMES["sentinel"]
     in_clear = {user for user in USER_NAMES if PASSWORDS[user] in "".join(files.values())}
-    assert in_clear == {"sentinel", "sentinel-peer", "node"}
+    assert in_clear == {"sentinel", "sentinel-peer", "node", "witness"}
     assert "sentinel monitor mymaster 172.28.0.11 6379 2\n" in files["sentinel.conf"]
 
 
@@ -88,6 +90,18 @@ def test_node_json_names_every_member() -> None:
     assert [n["name"] for n in node["data_nodes"]] == ["redis-1", "redis-2", "redis-3"]
     assert node["initial_master"] == "redis-1"
     assert node["password"] == PASSWORDS["node"]
+
+
+def test_a_witness_lives_beside_sentinels_only_and_can_be_left_out() -> None:
+    def described(made: Plan, node: Node) -> dict[str, Any]:
+        files = node_files(made, node, passwords=PASSWORDS)
+        return dict(json.loads(files["node.json"]))
+
+    made = plan(downAfterMs="4000")
+    witness = described(made, made.topology.sentinels[0])["witness"]
+    assert witness["down_after_ms"] == 4000
+    assert "witness" not in described(made, made.topology.data_nodes[0])
+    assert "witness" not in described(plan(witness="false"), made.topology.sentinels[0])
 
 
 def test_a_missing_value_is_an_error_not_an_empty_line() -> None:

@@ -1,0 +1,127 @@
+"""Witnesses in every order of deaths, delays, cuts and replays: who asks, when, on whose word."""
+
+from itertools import pairwise
+from typing import Any
+
+import hypothesis.strategies as st
+from hypothesis import settings
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from redis_ha.witness.core import GIVEN_SECONDS, GRANT_SECONDS, NONCE_SECONDS
+from tests.unit.redis_ha.witness_world import TICK, World
+
+NUMBERS = st.integers(1, 5)
+APART = GRANT_SECONDS - GIVEN_SECONDS - NONCE_SECONDS
+
+
+class Witnesses(RuleBasedStateMachine):
+    """Whatever happens, asks stay apart and rest on a majority that saw the death."""
+
+    @initialize(count=st.sampled_from([3, 5]))
+    def begin(self, count: int) -> None:
+        self.world = World(count)
+        self.world.run(2.0)
+
+    def seat(self, number: int) -> Any:
+        return self.world.seats[(number - 1) % self.world.count + 1]
+
+    @rule(seconds=st.sampled_from([0.02, 0.1, 0.4, 1.0, 2.5]))
+    def time_passes(self, seconds: float) -> None:
+        self.world.run(seconds)
+
+    @rule(seconds=st.sampled_from([0.02, 0.06, 0.2, 1.0]), restart=st.booleans())
+    def the_master_dies(self, seconds: float, restart: bool) -> None:
+        self.world.kill()
+        self.world.run(seconds)
+        if restart:
+            self.world.restart()
+
+    @rule(number=NUMBERS)
+    def all_is_well_again(self, number: int) -> None:
+        self.world.begin_anew()
+        self.world.blocked.clear()
+        for seat in self.world.seats.values():
+            seat.partitioned = seat.reset = False
+        self.world.start(self.seat(number).number)
+        self.world.run(0.1)
+
+    @rule(number=NUMBERS, restart=st.booleans())
+    def a_witness_is_cut_off(self, number: int, restart: bool) -> None:
+        self.world.lose_everything(self.seat(number).number)
+        if restart:
+            self.world.start(self.seat(number).number)
+
+    @rule(numbers=st.sets(NUMBERS), cut=st.booleans())
+    def the_way_to_the_master_answers_with_resets(self, numbers: set[int], cut: bool) -> None:
+        for seat in self.world.seats.values():
+            seat.reset = seat.number in numbers
+        self.world.replicas_cut = cut
+
+    @rule(raised=st.booleans())
+    def a_live_restore_raises_down_after(self, raised: bool) -> None:
+        self.world.raised = raised
+        self.world.run(0.1)
+
+    @rule(seconds=st.sampled_from([0.0, 0.2, 0.5, 1.5]), lost=st.booleans())
+    def mail_is_slow(self, seconds: float, lost: bool) -> None:
+        self.world.delay = seconds
+        self.world.hold_mail(seconds)
+        if lost:
+            self.world.drop_mail()
+
+    @rule(one=NUMBERS, other=NUMBERS)
+    def two_don_t_hear_each_other(self, one: int, other: int) -> None:
+        self.world.blocked |= {(one, other), (other, one)}
+
+    @rule(index=st.integers(0, 10_000), to=NUMBERS)
+    def votes_are_replayed(self, index: int, to: int) -> None:
+        said = self.world.all_said
+        for offset in range(5 if said else 0):
+            self.world.replay(said[(index + offset) % len(said)], self.seat(to).number)
+
+    @rule(seconds=st.sampled_from([0.1, 0.3, 1.2, None]))
+    def the_sentinel_takes(self, seconds: float | None) -> None:
+        self.world.promotion_seconds = seconds
+
+    @invariant()
+    def asks_are_apart(self) -> None:
+        asks = self.world.asks
+        for (before, first, _), (after, second, _) in pairwise(asks):
+            if first != second:
+                assert after - before >= APART - TICK, asks
+
+    @invariant()
+    def a_majority_saw_each_death(self) -> None:
+        for _, _, run_id in self.world.asks:
+            saw = [n for n, deaths in self.world.saw.items() if run_id in deaths]
+            assert len(saw) > self.world.count // 2, (run_id, self.world.saw)
+
+    @invariant()
+    def nobody_asks_during_a_live_restore(self) -> None:
+        assert not self.world.asked_while_raised
+
+    def teardown(self) -> None:
+        """A real death, a majority alive and mail in time: an ask, or a reason from each."""
+        if not hasattr(self, "world"):
+            return
+        world = self.world
+        alive = [s for s in world.seats.values() if not s.partitioned and not s.reset]
+        world.drop_mail()
+        world.blocked.clear()
+        world.begin_anew()
+        world.delay, world.promotion_seconds = 0.002, 0.2
+        world.run(3.0)
+        for seat in alive:
+            seat.standing_by = ""
+        world.asks.clear()
+        world.kill()
+        world.run(4.0)
+        if len(alive) > world.count // 2:
+            assert [run for _, _, run in world.asks] == [world.run_id] or all(
+                seat.standing_by for seat in alive
+            ), world.asks
+            assert world.promoted
+
+
+TestWitnesses = Witnesses.TestCase
+TestWitnesses.settings = settings(max_examples=80, stateful_step_count=20)
