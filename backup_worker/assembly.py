@@ -8,9 +8,9 @@ from backup_worker.clock import Clocks
 from backup_worker.config import WorkerConfig
 from backup_worker.demand import Demand
 from backup_worker.drill import Proving
-from backup_worker.log.follower import Follower
+from backup_worker.log.follower import Follower, Hooks
 from backup_worker.log.following import Following
-from backup_worker.manifest import Kind
+from backup_worker.manifest import Kind, ReplicationPoint
 from backup_worker.progress import Report
 from backup_worker.pruning import Pruning
 from backup_worker.rounds import Rounds
@@ -51,13 +51,22 @@ def _following(settings: Settings, destination: Destination, demand: Demand) -> 
             destination,
             spool=settings.config.state / _LOG_SPOOL,
             settings=settings.config.log,
-            term=term,
             trusted=settings.trusted,
-            may_publish=may_publish,
-            on_gap=lambda gap: demand.ask(gap.reason),
+            hooks=Hooks(
+                term,
+                may_publish,
+                on_gap=lambda gap: demand.ask(gap.reason),
+                newest_snapshot=lambda: _newest_point(settings, destination),
+            ),
         )
 
     return Following(follower)
+
+
+def _newest_point(settings: Settings, destination: Destination) -> ReplicationPoint | None:
+    latest = Catalog(destination.store, settings.trusted).list().latest
+    manifest = None if latest is None else latest.manifest
+    return None if manifest is None else manifest.replication
 
 
 def _rounds(settings: Settings, destination: Destination, term: int, demand: Demand) -> Rounds:

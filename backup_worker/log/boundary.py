@@ -21,7 +21,8 @@ _WORD = 32
 _HEADER = 24
 _PING = rb"\*1\r\n\$4\r\nPING\r\n"
 _GETACK = rb"\*3\r\n\$8\r\nREPLCONF\r\n\$6\r\nGETACK\r\n\$1\r\n\*\r\n"
-_QUIET = re.compile(rb"(?:%s|%s)++" % (_PING, _GETACK), re.IGNORECASE)
+# What Sentinel tells the other sentinels through the data nodes, three times in two seconds.
+_HELLO = rb"\*3\r\n\$7\r\nPUBLISH\r\n\$18\r\n__sentinel__:hello\r\n\$"
 _ARRAY = re.compile(rb"\*([1-9]\d{0,18})\r\n")
 _BULK = re.compile(rb"\$(0|[1-9]\d{0,18})\r\n")
 
@@ -57,8 +58,8 @@ class BoundaryWalker:
         self._transaction = False
 
     def feed(self, data: bytes) -> bool:
-        """Take the next bytes; say whether they were nothing but PING and GETACK, each whole."""
-        quiet = self._between and _QUIET.fullmatch(data) is not None
+        """Take the next bytes; say whether they were nothing but signs of life, each whole."""
+        quiet = self._between and _quiet().fullmatch(data) is not None
         piece = self._carry + data if self._carry else data
         if quiet:
             self._pass(len(piece))
@@ -177,6 +178,13 @@ class BoundaryWalker:
         self._walked += count
         if not self._transaction:
             self.boundary = Boundary(self._walked, self._db)
+
+
+@cache
+def _quiet() -> re.Pattern[bytes]:
+    """Match PING, GETACK and the sentinels' hello: they change no data."""
+    signs = rb"%s|%s|%s%s" % (_PING, _GETACK, _HELLO, _lengths())
+    return re.compile(rb"(?:%s)++" % signs, re.DOTALL | re.IGNORECASE)
 
 
 @cache

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from backup_worker.clock import steady_clock
@@ -32,6 +32,7 @@ from backup_worker.log.target import Target, choose, newest
 from backup_worker.log.timeline import Gap, Position
 from backup_worker.log.watch import SourceWatch
 from backup_worker.log.writer import LogWriter, Sealing
+from backup_worker.manifest import ReplicationPoint
 from backup_worker.replication.link import follow
 from backup_worker.replication.source import find_candidates
 from backup_worker.snapshot import Destination
@@ -54,14 +55,24 @@ _FINISH_SECONDS = 5.0
 _DOUBT_SECONDS = 10.0
 
 
-class Follower:
-    """Follows one cluster into one store; `trusted` are the raw public keys of its segments.
+@dataclass(frozen=True)
+class Hooks:
+    """What the follower asks and tells the rest of the worker.
 
     `term` is that of the lease, now; `may_publish` is asked before each write to the store and
     raises when this worker may not. `on_gap` is called once the log goes on at a place that does
     not follow what was there before, or begins: only a snapshot taken from then on reaches it.
-    All three must return at once.
+    These three must return at once. Where there is no log yet it begins at `newest_snapshot`.
     """
+
+    term: Callable[[], int]
+    may_publish: Callable[[], None]
+    on_gap: Callable[[Gap], None]
+    newest_snapshot: Callable[[], ReplicationPoint | None] = lambda: None
+
+
+class Follower:
+    """Follows one cluster into one store; `trusted` are the raw public keys of its segments."""
 
     def __init__(
         self,
@@ -70,10 +81,8 @@ class Follower:
         *,
         spool: Path,
         settings: LogSettings,
-        term: Callable[[], int],
         trusted: tuple[bytes, ...],
-        may_publish: Callable[[], None],
-        on_gap: Callable[[Gap], None],
+        hooks: Hooks,
     ) -> None:
         self._access = access
         self._catalog = LogCatalog(destination.store, trusted)
@@ -81,14 +90,14 @@ class Follower:
         self._sealing = Sealing(
             destination.recipients,
             destination.signer,
-            term,
+            hooks.term,
             seconds=settings.seal_seconds,
             size=settings.seal_bytes,
         )
         self._shipper = Shipper(
-            self._spool, destination.store, self._sealing, may_publish, self._missed
+            self._spool, destination.store, self._sealing, hooks.may_publish, self._missed
         )
-        self._on_gap = on_gap
+        self._hooks = hooks
         self._board = Board()
         self._position: Position | None = None
         self._resumed = False
@@ -150,6 +159,9 @@ class Follower:
         last = newest([sealed.name for sealed in spooled], stored)
         if last is not None:
             self._position = Position(self._timeline_of(last), last.end, time_ms=last.last_ms)
+        elif (point := self._hooks.newest_snapshot()) is not None:
+            self._position = Position(Timeline(point.replid), point.offset, point.stream_db)
+            self._shipper.shipped = point.offset
         if (shipped := newest([], stored)) is not None:
             self._shipper.shipped = shipped.end
         self._resumed = True
@@ -204,7 +216,7 @@ class Follower:
     def _missed(self, gap: Gap) -> None:
         """What waits here does not follow what the store holds: another worker left a hole."""
         self._count(gap)
-        self._on_gap(gap)
+        self._hooks.on_gap(gap)
 
     def _count(self, gap: Gap) -> None:
         self._board.count_gap()
@@ -318,7 +330,7 @@ class Follower:
         if begins:
             self._shipper.shipped = position.offset
             gap, self._gap = self._gap or Gap("the log begins here"), None
-            self._on_gap(gap)
+            self._hooks.on_gap(gap)
 
     def _refused(self, error: HistoryLost, source: Address) -> None:
         """A source that should hold the next byte offers a full copy only."""

@@ -22,7 +22,7 @@ class Following:
     def __init__(self, make: Callable[[Callable[[], None], Callable[[], int]], Follower]) -> None:
         self._require: Callable[[], None] = _stand_by
         self._term = 0
-        self._follower = make(lambda: self._require(), lambda: self._term)
+        self._follower = make(self._may_publish, lambda: self._term)
         self._stop = threading.Event()
         self._thread = threading.Thread(
             target=self._follower.run, args=(self._stop,), name="log-follower", daemon=True
@@ -56,6 +56,9 @@ class Following:
     def stand_by(self) -> None:
         """Forget what is too old to be missed in a takeover: another worker ships it."""
         self._follower.drop_before(int((time.time() - STANDBY_SECONDS) * 1000))
+
+    def _may_publish(self) -> None:
+        self._require()
 
     def _finish(self) -> None:
         """Seal, and ship for some seconds what waits."""

@@ -59,8 +59,8 @@ class Transport:
     def receive(self, patience: float, gather: float) -> bytes:
         """Return what has arrived, at most READ_SIZE; nothing when `patience` seconds bring none.
 
-        While there is little of it, waits `gather` seconds once for more, if that is not 0. What came before the
-        connection ended is returned first: it may say why.
+        While there is little of it, waits `gather` seconds once for more, if that is not 0. What
+        came before the connection ended is returned first: it may say why.
         """
         filled, waited = self._decrypt(0), False
         while filled < READ_SIZE:

@@ -16,7 +16,7 @@ from typing import Any
 from age import Recipient
 from backup_worker import eventlog
 from backup_worker.config import LogSettings
-from backup_worker.log.follower import Follower
+from backup_worker.log.follower import Follower, Hooks
 from backup_worker.snapshot import Destination
 from backup_worker.store.file import FileStore
 from backup_worker.transform.signing import Signer
@@ -85,10 +85,8 @@ def main() -> None:
         ),
         spool=Path(document["spool"]),
         settings=LogSettings(**document["settings"]),
-        term=lambda: int(document["term"]),
         trusted=(signer.public_key,),
-        may_publish=lambda: None,
-        on_gap=lambda gap: None,
+        hooks=Hooks(lambda: int(document["term"]), lambda: None, lambda gap: None),
     )
     stop = threading.Event()
     thread = threading.Thread(target=follower.run, args=(stop,))

@@ -14,7 +14,7 @@ import redis
 from age import Identity
 from backup_worker.config import LogSettings
 from backup_worker.log.catalog import LogCatalog
-from backup_worker.log.follower import Follower
+from backup_worker.log.follower import Follower, Hooks
 from backup_worker.log.segment import Segment
 from backup_worker.log.timeline import Gap
 from backup_worker.manifest import Content, ReplicationPoint
@@ -74,10 +74,8 @@ class LogWorker:
             Destination(store or self.store, [self.identity.to_public()], self.signer),
             spool=self.spool,
             settings=settings,
-            term=lambda: term,
             trusted=(self.signer.public_key,),
-            may_publish=lambda: None,
-            on_gap=self.gaps.append,
+            hooks=Hooks(lambda: term, lambda: None, self.gaps.append),
         )
 
     @contextmanager

@@ -6,7 +6,7 @@ from typing import Self
 
 from backup_worker.config import LogSettings
 from backup_worker.log.catalog import LogCatalog
-from backup_worker.log.follower import Follower
+from backup_worker.log.follower import Follower, Hooks
 from backup_worker.log.reading import SegmentReader
 from backup_worker.log.segment import SegmentName
 from backup_worker.snapshot import Destination
@@ -36,10 +36,8 @@ class Recorder:
             Destination(self._store, recipients, self._signer),
             spool=self.worker.directory / "spool",
             settings=LogSettings(seal_seconds=0.3, seal_bytes=self.seal_bytes),
-            term=lambda: 1,
             trusted=(self._signer.public_key,),
-            may_publish=lambda: None,
-            on_gap=lambda gap: None,
+            hooks=Hooks(lambda: 1, lambda: None, lambda gap: None),
         )
         self._thread = threading.Thread(target=self.follower.run, args=(self._stop,), daemon=True)
 

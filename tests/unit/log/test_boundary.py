@@ -15,7 +15,12 @@ from backup_worker.log.boundary import LIMIT, Boundary, BoundaryWalker
 
 START = Boundary(1000, None)
 PING = b"*1\r\n$4\r\nPING\r\n"
+HELLO = (
+    b"*3\r\n$7\r\nPUBLISH\r\n$18\r\n__sentinel__:hello\r\n$50\r\n"
+    b"172.28.0.21,26379,5f0c,3,mymaster,172.28.0.11,6379\r\n"
+)
 GETACK = b"*3\r\n$8\r\nREPLCONF\r\n$6\r\nGETACK\r\n$1\r\n*\r\n"
+SIGNS = (PING, GETACK, HELLO)
 
 
 def command(*words: bytes) -> bytes:
@@ -91,10 +96,20 @@ def test_the_last_boundary_is_found_after_every_piece(stream: bytes, cuts: list[
         )
 
 
-@given(st.lists(st.one_of(st.sampled_from([PING, GETACK]), plain), min_size=1, max_size=4))
+@given(st.lists(st.one_of(st.sampled_from(SIGNS), plain), min_size=1, max_size=4))
 def test_a_stretch_is_quiet_if_it_is_nothing_but_signs_of_life(commands: list[bytes]) -> None:
     quiet = BoundaryWalker(START).feed(b"".join(commands))
-    assert quiet == all(one in {PING, GETACK} for one in commands)
+    assert quiet == all(one in SIGNS for one in commands)
+
+
+def test_a_hello_is_as_long_as_it_says() -> None:
+    forged = HELLO.replace(b"6379\r\n", b"6379\r\n" + PING)
+    with pytest.raises(ProtocolError):
+        BoundaryWalker(START).feed(HELLO.replace(b"$50", b"$49"))
+    walker = BoundaryWalker(START)
+    # One command, whatever its message looks like.
+    assert walker.feed(forged.replace(b"$50", b"$66") + b"\r\n")
+    assert walker.boundary.offset == START.offset + len(forged) + 2
 
 
 def test_a_sign_of_life_cut_in_two_or_inside_a_transaction_is_not_quiet() -> None:
