@@ -56,12 +56,16 @@ def ask_for_failover(access: Access, sentinel: Address) -> tuple[Answer, str]:
         return "refused", f"unreachable: {error}"
 
 
+def answer_to_refusal(text: str) -> Answer:
+    """Read an error reply; INPROG is someone else's request there, which serves ours as well."""
+    return "accepted" if "INPROG" in text else "refused"
+
+
 def _send_failover(client: Any, master_name: str) -> tuple[Answer, str]:
     try:
         client.execute_command("SENTINEL", "FAILOVER", master_name)
     except redis.ResponseError as error:
-        # INPROG: someone else's request to the same sentinel, which serves ours as well.
-        return ("accepted" if "INPROG" in str(error) else "refused"), str(error)
+        return answer_to_refusal(str(error)), str(error)
     except (redis.RedisError, OSError) as error:
         return "vanished", str(error)
     return "accepted", ""

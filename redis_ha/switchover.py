@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 import redis
 
-from redis_ha.connection import DEFAULT_TIMEOUT, Address
+from redis_ha.connection import Address
 from redis_ha.discovery import (
     Access,
     NodeView,
@@ -45,8 +45,6 @@ from redis_ha.switchover_rules import (
 # How much longer than the promotion may take the pause lasts when nobody ends it (this process
 # was killed): Sentinel demotes a master that it finds beside its successor in about ten seconds.
 PAUSE_MARGIN_SECONDS = 30.0
-# A pause lasts this much longer than the waiting in it, so that it never ends by itself before.
-_CLEANUP_SECONDS = 2 * DEFAULT_TIMEOUT
 _POLL_SECONDS = 0.02
 
 
@@ -84,17 +82,20 @@ def switch_over(
     deadline_seconds: float = 10.0,
     old_master: OldMaster,
     expected: Address | None = None,
+    chosen: Address | None = None,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Switchover:
     """Promote a replica without losing an acknowledged write; return what was done.
 
     `deadline_seconds` bounds everything up to the promotion. `expected` refuses when the sentinels
-    name another node: one that stops must not take the mastership from its successor.
+    name another node: one that stops must not take the mastership from its successor. `chosen`
+    refuses unless the sentinels prefer that replica by priority (redis_ha.preference).
     Raises SwitchoverRefused when nothing changed, SwitchoverUncertain when a promotion may still
     come: the old master's writes then stay paused until the sentinels must have given it up.
     """
-    return _Runner(access, clock() + deadline_seconds, expected, clock, sleep).run(old_master)
+    runner = _Runner(access, clock() + deadline_seconds, expected, chosen, clock, sleep)
+    return runner.run(old_master)
 
 
 @dataclass
@@ -102,6 +103,7 @@ class _Runner:
     access: Access
     deadline: float
     expected: Address | None
+    chosen: Address | None
     clock: Callable[[], float]
     sleep: Callable[[float], None]
     requests: list[tuple[Request, float]] = field(default_factory=list)
@@ -145,31 +147,40 @@ class _Runner:
         sentinels = tuple(ask_sentinels(self.access))
         named = majority_master(sentinels) or Address("", 0)
         master = ask_node(self.access, named) if named.port else NodeView(named)
-        candidates = ask_nodes(self.access, electable(self._listed()))
-        return Scene(sentinels, master, tuple(candidates), self.expected)
-
-    def _listed(self) -> tuple[Listed, ...]:
-        """Return what all answering sentinels list: any of them could do the choosing."""
-        lists = at_once(lambda s: _list_replicas(self.access, s), self.access.sentinels)
-        return tuple(replica for listed in lists for replica in listed)
+        listed = listed_replicas(self.access)
+        candidates = ask_nodes(self.access, electable(listed))
+        return Scene(sentinels, master, tuple(candidates), self.expected, self.chosen, listed)
 
     def _pause_and_catch_up(self, master: Any, scene: Scene) -> tuple[int, list[Address]]:
-        """Pause writes; return the offset (bytes) that every electable replica then reached."""
+        """Pause writes; return the offset (bytes) that every electable replica then reached.
+
+        Killed while the replicas catch up, this must leave no pause that outlasts down-after:
+        Sentinel would promote one, and then writes go on here. So that pause is short and renewed,
+        and what was seen in it is looked at again in one that outlasts the promotion.
+        """
         until = min(self.deadline, self.clock() + scene.patience)
-        self._pause(master, until - self.clock() + _CLEANUP_SECONDS)
-        frozen = ask_node(self.access, scene.master.address)
-        if frozen.role != "master":
-            raise self._refused(f"{frozen.address} says it is {frozen.role or frozen.problem}")
         while True:
-            # Asked anew each time: a replica that comes back now could be chosen too.
-            candidates = electable(self._listed())
-            views = ask_nodes(self.access, candidates)
-            late = behind(views, master=frozen.address, offset=frozen.offset)
-            if candidates and not late:
-                return frozen.offset, candidates
+            self._pause(master, scene.patience / 2)
+            offset, candidates, late = self._compare(scene.master.address)
+            if not late:
+                self._pause(master, self.deadline - self.clock() + PAUSE_MARGIN_SECONDS)
+                offset, candidates, late = self._compare(scene.master.address)
+                if not late:
+                    return offset, candidates
+                self._unpause(master)
             if self.clock() >= until:
-                raise self._refused("; ".join(late) or "no replica is left to promote")
+                raise self._refused("; ".join(late))
             self.sleep(_POLL_SECONDS)
+
+    def _compare(self, old: Address) -> tuple[int, list[Address], list[str]]:
+        """Return the master's offset (bytes), the electable replicas, and what keeps them back."""
+        frozen = ask_node(self.access, old)
+        if frozen.role != "master":
+            raise self._refused(f"{old} says it is {frozen.role or frozen.problem}")
+        # Asked anew each time: a replica that comes back now could be chosen too.
+        candidates = electable(listed_replicas(self.access))
+        late = behind(ask_nodes(self.access, candidates), master=old, offset=frozen.offset)
+        return frozen.offset, candidates, late if candidates else ["no replica is left to promote"]
 
     def _promote(self, master: Any, old: Address, candidates: Sequence[Address]) -> NodeView:
         """Ask one sentinel after the other, each only when none before can still deliver."""
@@ -259,6 +270,12 @@ class _Runner:
             cause=cause,
             hint="nothing was changed; see `redis-ha status`, then try again",
         )
+
+
+def listed_replicas(access: Access) -> tuple[Listed, ...]:
+    """Return what all answering sentinels list: any of them could do the choosing."""
+    lists = at_once(lambda sentinel: _list_replicas(access, sentinel), access.sentinels)
+    return tuple(replica for listed in lists for replica in listed)
 
 
 def _list_replicas(access: Access, sentinel: Address) -> list[Listed]:

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from redis_ha.connection import Address
 from redis_ha.discovery import NodeView, SentinelView, majority_master
-from redis_ha.failover_request import Request
+from redis_ha.failover_request import VANISHED_SECONDS, Request
 
 _DOWN = frozenset({"s_down", "o_down", "disconnected"})
 
@@ -32,6 +33,9 @@ class Scene:
     candidates: tuple[NodeView, ...]
     # The node that shall give up the mastership; None for whichever the sentinels name.
     expected: Address | None = None
+    # The replica that shall be promoted; None for whichever the sentinels prefer.
+    chosen: Address | None = None
+    listed: tuple[Listed, ...] = ()
 
     @property
     def patience(self) -> float:
@@ -59,9 +63,38 @@ def obstacle(scene: Scene) -> str:
         return "a failover is in progress"
     if scene.master.role != "master":
         return f"{named} says it is {scene.master.role or scene.master.problem}"
+    if text := _no_choice(scene):
+        return text
+    return next((text for view in scene.candidates if (text := _unfit(view, named))), "")
+
+
+def _no_choice(scene: Scene) -> str:
     if not scene.candidates:
         return "no sentinel lists a replica that it could promote"
-    return next((text for view in scene.candidates if (text := _unfit(view, named))), "")
+    if scene.chosen is not None and not is_first(scene.chosen, scene.listed):
+        return f"the sentinels would not promote {scene.chosen}"
+    return ""
+
+
+def is_first(chosen: Address, listed: Sequence[Listed]) -> bool:
+    """Say whether every sentinel would promote `chosen`: lowest priority, no other has the same."""
+    own = [replica for replica in listed if replica.address == chosen]
+    others = [r.priority for r in listed if r.address != chosen and r.electable]
+    if not own or not all(replica.electable for replica in own):
+        return False
+    return not others or max(replica.priority for replica in own) < min(others)
+
+
+def preferred_priority(own: int, others: Sequence[int]) -> int | None:
+    """Return the priority that makes a replica the first to be promoted; None when none can.
+
+    Lower goes first, 0 means never. The others' priorities are not touched: whatever is left
+    behind by a process that was killed, every replica can still be promoted.
+    """
+    rivals = [priority for priority in others if priority > 0]
+    if own == 0 or (rivals and min(rivals) <= 1 and own >= min(rivals)):
+        return None
+    return own if not rivals or own < min(rivals) else min(rivals) - 1
 
 
 def is_lasting(scene: Scene) -> bool:
@@ -113,3 +146,32 @@ def _unfit(view: NodeView, master: Address) -> str:
     if view.master != master or not view.link_up or view.syncing or view.loading:
         return f"{view.address} may be promoted and doesn't follow {master}"
     return ""
+
+
+@dataclass(frozen=True)
+class Healing:
+    """What to do for a switchover whose operator is gone: wait, let writes go, or demote first."""
+
+    step: Literal["wait", "release", "demote"]
+    new: Address | None = None
+
+
+def heal(
+    old: NodeView, others: Sequence[NodeView], sentinels: Sequence[SentinelView], *, quiet: float
+) -> Healing:
+    """Decide how an interrupted switchover ends; `quiet` seconds nobody was failing over.
+
+    The old master's writes are let go only when it is a replica or no promotion can come.
+    """
+    named = {view.master for view in sentinels if view.master}
+    new = next((v.address for v in others if v.role == "master" and v.address in named), None)
+    if old.role is None:
+        return Healing("wait")
+    if old.role == "slave":
+        return Healing("release")
+    if new is not None:
+        return Healing("demote", new)
+    doubtful = any(view.role != "slave" for view in others) or any(v.problem for v in sentinels)
+    if any(view.failing_over for view in sentinels):
+        return Healing("wait")
+    return Healing("release" if quiet >= (VANISHED_SECONDS if doubtful else 1.0) else "wait")

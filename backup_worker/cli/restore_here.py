@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 import age
+from backup_worker import status as statuses
 from backup_worker.cli import restore_text as texts
 from backup_worker.cli.identity import open_identities
 from backup_worker.cli.restore_config import beside, show_differences
@@ -172,6 +173,7 @@ class Restore:
                     force=request.force,
                     report=report,
                 )
+            statuses.note_restore(self.target.state, sum(outcome.seconds.values()))
             texts.print_outcome(outcome, as_json=request.as_json)
 
     def go_on(self) -> None:

@@ -53,6 +53,8 @@ class Settings:
     down_after: int = 2000
     failover_timeout: int = 20_000
     guarded: bool = False
+    # Only with `guarded`: a witness beside each sentinel.
+    witness: bool = False
     # Lines for every redis.conf, last so that they win.
     redis_lines: tuple[str, ...] = ()
     start_seconds: float = 20.0
@@ -271,9 +273,21 @@ class Cluster:
         for process in (*self.data_nodes, *self.sentinels):
             role = "data" if process in self.data_nodes else "sentinel"
             text = files.node_json(
-                process.name, role, directory=process.directory, nodes=nodes, tls=self.tls
+                process.name,
+                role,
+                directory=process.directory,
+                nodes=nodes,
+                tls=self.tls,
+                witness=self._witness_role() if role == "sentinel" else None,
             )
             (process.directory / "config" / "node.json").write_text(text)
+
+    def _witness_role(self) -> dict[str, object] | None:
+        if not self.settings.witness:
+            return None
+        password = files.PASSWORDS["witness"]
+        down_after = self.settings.down_after
+        return {"username": "witness", "password": password, "down_after_ms": down_after}
 
     def _hurry_sentinels(self, info_period: int) -> None:
         """Let them look at the master more often (ms) than each 10 s, to learn its replicas."""

@@ -22,7 +22,7 @@ class Running:
     """A worker that runs; `events` is what it said once it ended."""
 
     def __init__(self, worker: WorkerCommand, **settings: str) -> None:
-        self.health = worker.directory / "health"
+        self.health = Path(settings.get("REDIS_BACKUP_HEALTH_FILE", worker.directory / "health"))
         self.process = worker.start(
             "run", "--health-file", str(self.health), "--node", "worker", settings=settings
         )

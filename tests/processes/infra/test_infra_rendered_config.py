@@ -126,12 +126,14 @@ _DATA: dict[str, tuple[tuple[Any, ...], ...]] = {
     "node": (("CLIENT", "PAUSE", "1", "WRITE"), ("CLIENT", "UNPAUSE"), ("ROLE",), ("INFO",)),
     "backup": (("ROLE",), ("INFO",), ("CONFIG", "GET", "save")),
     "exporter": (("INFO",), ("SLOWLOG", "LEN"), ("CONFIG", "GET", "save"), ("CLIENT", "LIST")),
+    "witness": (("INFO",), ("PUBLISH", "__redis-ha__:witness", "m"), ("CLIENT", "UNPAUSE")),
 }
 _SENTINEL: dict[str, tuple[tuple[Any, ...], ...]] = {
     "app": (("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "mymaster"), ("ROLE",)),
     "node": (("SENTINEL", "CKQUORUM", "mymaster"), ("SENTINEL", "REPLICAS", "mymaster")),
     "backup": (("SENTINEL", "MASTER", "mymaster"), ("SENTINEL", "MYID")),
     "exporter": (("SENTINEL", "SENTINELS", "mymaster"), ("INFO",)),
+    "witness": (("SENTINEL", "MASTER", "mymaster"),),
 }
 
 

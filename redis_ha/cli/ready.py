@@ -1,0 +1,38 @@
+"""`redis-ha ready`: would a failover work now?"""
+
+import click
+
+from redis_ha.cli import output
+from redis_ha.cli.cluster import json_option, stack_option, the_site
+from redis_ha.readiness import is_ready, judge_readiness
+from redis_ha.surveying import take_survey
+
+
+@click.command("ready", short_help="Say whether a failover would work now, and if not why.")
+@stack_option
+@json_option
+def command(stack: str | None, as_json: bool) -> None:
+    """Say whether an automatic failover would work now.
+
+    Checks what SENTINEL CKQUORUM does not: that the sentinels agree, know and reach each other and
+    may vote, that a replica is near enough to be promoted, that no dead entry is counted, and by a
+    dry run that the ACL users of sentinels and nodes have the right password and rights on each
+    other. Nothing is changed. Exit code 0 for yes, 1 for no.
+
+    \b
+    Examples:
+      redis-ha ready
+      redis-ha ready --json | jq '.checks[] | select(.state == "bad")'
+    """
+    findings = judge_readiness(take_survey(the_site(stack), rights=True))
+    ready = is_ready(findings)
+    if as_json:
+        output.print_json({"ready": ready, "checks": [f.described() for f in findings]})
+    else:
+        output.print_findings(findings)
+        text = "yes, a failover would work now" if ready else "no, a failover would not work now"
+        if output.on_terminal():
+            output.print_lines([[], [(text, "bold green" if ready else "bold red")]])
+        else:
+            click.echo(text)
+    raise click.exceptions.Exit(0 if ready else 1)

@@ -1,0 +1,40 @@
+"""Says in a few words what a failed connection means, from the text that libraries give. Pure."""
+
+from redis_ha.discovery import one_line
+
+# The first that occurs in the text counts.
+_MEANINGS = (
+    ("certificate has expired", "its certificate has expired"),
+    ("IP address mismatch", "its certificate is for another address"),
+    ("Hostname mismatch", "its certificate is for another address"),
+    ("CERTIFICATE_VERIFY_FAILED", "its certificate is not signed by the CA in REDIS_TLS_CA"),
+    ("WRONGPASS", "the user or the password is wrong"),
+    ("Invalid Username or Password", "the user or the password is wrong"),
+    ("invalid username-password", "the user or the password is wrong"),
+    ("NOPERM", "the user may not ask it"),
+    ("has no permissions", "the user may not ask it"),
+    ("Connection refused", "nobody listens there"),
+    ("No route to host", "there is no route to it"),
+    ("Network is unreachable", "there is no route to it"),
+    ("imed out", "it does not answer in time"),
+    ("imeout", "it does not answer in time"),
+    ("WRONG_VERSION_NUMBER", "it does not speak TLS"),
+    ("record layer failure", "it does not speak TLS"),
+    ("EOF occurred", "it closes the connection"),
+    ("Connection closed", "it closes the connection"),
+    ("Connection reset", "it closes the connection"),
+    ("Protocol Error", "it does not speak Redis"),
+    ("No such master", "it monitors no master of that name"),
+)
+
+
+def explained(error: Exception) -> str:
+    """Return the meaning of a failure, or the first line of what it says."""
+    if isinstance(error, KeyError | TypeError | UnicodeDecodeError):
+        return "it does not answer as a node would"
+    return meaning(one_line(error))
+
+
+def meaning(text: str) -> str:
+    """Return what a failure's text means, or the text itself."""
+    return next((said for sign, said in _MEANINGS if sign in text), text)

@@ -1,0 +1,1 @@
+"""Proves what a failover costs: real faults on real nodes, under clients that keep a ledger."""

@@ -1,0 +1,121 @@
+"""Several faults, each several times, on one cluster; what an earlier run left is healed first."""
+
+import platform
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import redis
+
+from redis_ha.discovery import find_master
+from redis_ha.errors import HarmRefused
+from redis_ha.failover_test import steadiness
+from redis_ha.failover_test.expectation import LiveSettings
+from redis_ha.failover_test.hands import Hands
+from redis_ha.failover_test.journal import Journal, opened
+from redis_ha.failover_test.records import Fault
+from redis_ha.failover_test.report import Circumstances
+from redis_ha.failover_test.run import Options, Run, put_right
+from redis_ha.failover_test.summary import Judged, judged
+from redis_ha.site import Site
+
+PRODUCTION = frozenset({"prod", "production"})
+_TRUE = frozenset({"1", "true", "yes", "on"})
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """What is to be done to a site, in this order."""
+
+    site: Site
+    faults: tuple[Fault, ...]
+    repeat: int
+    options: Options
+
+
+def is_production(stack: str | None, settings: Mapping[str, str]) -> bool:
+    """Say whether a cluster is marked so that nobody hurts it by mistake."""
+    marked = settings.get("REDIS_PRODUCTION", "").lower() in _TRUE
+    return marked or (stack or "").rpartition("/")[2] in PRODUCTION
+
+
+def refuse_production(stack: str | None, settings: Mapping[str, str]) -> None:
+    """Raise HarmRefused for a cluster that is marked production."""
+    if is_production(stack, settings):
+        raise HarmRefused(
+            operation="hurt",
+            subject=f"stack {stack}" if stack else "this cluster",
+            cause="it is marked production",
+            hint="use another stack, or give --yes-production if its users know",
+        )
+
+
+def clean_up(site: Site, hands: Hands, path: Path, *, say: Say) -> None:
+    """Put right what a run that was killed has left; raises HarmRefused while another one runs."""
+    with opened(path) as journal:
+        if journal.debts:
+            say("an earlier run was interrupted: putting the cluster right first")
+            put_right(site, hands, journal)
+
+
+def carry_out(campaign: Campaign, hands: Hands, path: Path, *, say: Say) -> Iterator[Judged]:
+    """Do one run after the other, each judged; leaves the cluster as it was, whatever happens."""
+    settings = steadiness.live_settings(campaign.site)
+    with opened(path) as journal:
+        for fault in campaign.faults:
+            for number in range(1, campaign.repeat + 1):
+                say(f"{fault} {number} of {campaign.repeat}")
+                yield _one(campaign, fault, hands, journal=journal, settings=settings, say=say)
+
+
+def _one(
+    campaign: Campaign,
+    fault: Fault,
+    hands: Hands,
+    *,
+    journal: Journal,
+    settings: LiveSettings,
+    say: Say,
+) -> Judged:
+    run = Run(campaign.site, fault, hands, journal, campaign.options, settings, say)
+    began = time.monotonic()
+    result = judged(run.record(), settings)
+    word = "passed" if result.verdict.passed else "failed"
+    say(f"{fault}: {word}, {time.monotonic() - began:.0f} s")
+    for check in result.verdict.failures:
+        say(f"  {check.name}: {check.measured:.2f} of {check.limit or 0:.2f}; {check.reason}")
+    return result
+
+
+def circumstances(site: Site, stack: str | None) -> Circumstances:
+    """Say under which circumstances the numbers came about."""
+    with site.operator.connect(find_master(site.operator)) as client:
+        info: Any = client.info("server")
+    name = "Valkey" if "valkey_version" in info else "Redis"
+    version = str(info.get("valkey_version", info["redis_version"]))
+    return Circumstances(
+        cluster=f"stack {stack}" if stack else site.operator.master_name,
+        at=datetime.now(UTC),
+        settings=steadiness.live_settings(site),
+        versions={
+            name: version,
+            "redis-py": redis.__version__,
+            "Python": platform.python_version(),
+        },
+        plan=site.plan,
+    )
+
+
+def chosen(faults: Sequence[str], *, compare: bool) -> tuple[Fault, ...]:
+    """Turn the names asked for into faults, each once; `compare` adds the peer of a switchover."""
+    every: tuple[Fault, ...] = (
+        *("crash", "hang", "partition", "asymmetric-partition"),
+        "switchover",
+    )
+    named = tuple(f for f in every if f in faults or "all" in faults)
+    return (*named, "plain") if compare else named

@@ -1,0 +1,74 @@
+"""The crash path on request: SENTINEL FAILOVER as it is. Acknowledged writes may be lost.
+
+For a master that can't be asked any more, or a cluster in which a switchover is refused.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from redis_ha.connection import Address
+from redis_ha.discovery import Access, ask_nodes, ask_sentinel, ask_sentinels, majority_master
+from redis_ha.errors import SwitchoverRefused, SwitchoverUncertain
+from redis_ha.failover_request import Request, ask_for_failover, request_state
+from redis_ha.switchover_rules import promoted
+
+_POLL_SECONDS = 0.05
+
+
+@dataclass(frozen=True)
+class Forced:
+    """What was done: the node named as master before, the new one, and how long (s) it took."""
+
+    old: Address | None
+    new: Address
+    seconds: float
+
+
+def force_failover(
+    access: Access,
+    nodes: Sequence[Address],
+    *,
+    deadline_seconds: float = 20.0,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Forced:
+    """Ask one sentinel after the other for a failover until a node is promoted.
+
+    Raises SwitchoverRefused when every sentinel refuses, SwitchoverUncertain when one accepted and
+    no promotion was seen within the deadline.
+    """
+    began = clock()
+    old = majority_master(ask_sentinels(access))
+    others = [address for address in nodes if address != old]
+    answers: list[str] = []
+    for sentinel in access.sentinels:
+        answer, text = ask_for_failover(access, sentinel)
+        answers.append(f"{sentinel} {answer} {text}".rstrip())
+        if answer == "refused":
+            continue
+        asked = clock()
+        while clock() - began < deadline_seconds:
+            if (new := promoted(ask_nodes(access, others))) is not None:
+                return Forced(old, new.address, clock() - began)
+            request = Request(sentinel, answer, age=clock() - asked, text=text)
+            if request_state(request, ask_sentinel(access, sentinel)) == "over":
+                break
+            sleep(_POLL_SECONDS)
+        else:
+            raise _uncertain(access, deadline_seconds)
+    raise SwitchoverRefused(
+        operation="force a failover of",
+        subject=access.master_name,
+        cause="no replica was promoted (" + ", ".join(answers) + ")",
+        hint="see `redis-ha ready`: a replica must be linked, and listed with a priority above 0",
+    )
+
+
+def _uncertain(access: Access, seconds: float) -> SwitchoverUncertain:
+    return SwitchoverUncertain(
+        operation="force a failover of",
+        subject=access.master_name,
+        cause=f"no promotion was seen within {seconds:.0f} s",
+        hint="see `redis-ha status`",
+    )

@@ -1,0 +1,91 @@
+"""Finds the cluster that a command is about: a stack's, or the one that the environment names."""
+
+from collections.abc import Mapping
+
+import redis
+
+from redis_ha import environment
+from redis_ha.connection import Address
+from redis_ha.discovery import Access, SentinelView, ask_sentinels, at_once
+from redis_ha.errors import BadSetting, Unreachable
+from redis_ha.explaining import meaning
+from redis_ha.site import Member, Site, named
+from redis_ha.stack import read_outputs, site_of
+
+
+def find_site(stack: str | None, environ: Mapping[str, str]) -> Site:
+    """Find the cluster; raises StackUnavailable, BadSetting, Unreachable.
+
+    Without a stack its data nodes are those that the sentinels list.
+    """
+    if stack is not None:
+        return site_of(stack, read_outputs(stack), environ)
+    values = environment.merged(environ)
+    parsed = environment.parse(values)
+    if parsed.operator is None:
+        raise BadSetting(
+            operation="find",
+            subject="the cluster",
+            cause="the environment and .env.redis-ha don't say where it is",
+            hint="give --stack NAME, run `source .redis-ha/env`, or set REDIS_SENTINEL_HOST_1,"
+            " REDIS_SENTINEL_PORT_1, REDIS_TLS_CA, REDIS_OPERATOR_USERNAME and _PASSWORD",
+        )
+    access = parsed.operator
+    if not access.ca.is_file():
+        raise BadSetting(
+            operation="read",
+            subject=str(access.ca),
+            cause="REDIS_TLS_CA names no file",
+            hint="set it to the cluster's CA certificate",
+        )
+    settings = {k: v for k, v in values.items() if k.startswith("REDIS_")}
+    return Site(
+        operator=access,
+        app=parsed.app,
+        data_nodes=_data_nodes(access),
+        sentinels=named(access.sentinels, "sentinel"),
+        settings=settings,
+    )
+
+
+def require_answers(site: Site) -> None:
+    """Raise Unreachable, with each reason, when no sentinel answers."""
+    views = ask_sentinels(site.operator)
+    if any(view.master for view in views):
+        return
+    raise nobody_answers(site, views)
+
+
+def nobody_answers(site: Site, views: list[SentinelView]) -> Unreachable:
+    """Build the error of a cluster whose sentinels are all silent."""
+    said = {view.sentinel: meaning(view.problem) for view in views}
+    texts = set(said.values())
+    each = ", ".join(f"{site.name_of(address)}: {text}" for address, text in said.items())
+    cause = f"no sentinel answers: {texts.pop()}" if len(texts) == 1 else each
+    return Unreachable(
+        operation="ask the sentinels of",
+        subject=site.operator.master_name,
+        cause=cause,
+        hint="check REDIS_SENTINEL_HOST_n/PORT_n, the user and password, and REDIS_TLS_CA",
+    )
+
+
+def _data_nodes(access: Access) -> tuple[Member, ...]:
+    """Name the nodes that any sentinel lists redis-1.. by address, as the stack numbers them."""
+    views = ask_sentinels(access)
+    found = {address for view in views if (address := view.master)}
+    for addresses in at_once(lambda s: _listed(access, s), access.sentinels):
+        found |= set(addresses)
+    if not found:
+        site = Site(access, None, (), named(access.sentinels, "sentinel"))
+        raise nobody_answers(site, views)
+    return named(sorted(found), "redis")
+
+
+def _listed(access: Access, sentinel: Address) -> list[Address]:
+    try:
+        with access.connect(sentinel) as client:
+            rows = client.sentinel_slaves(access.master_name)
+            return [Address(row["ip"], int(row["port"])) for row in rows if int(row["port"])]
+    except (redis.RedisError, OSError, KeyError, TypeError, ValueError):
+        return []

@@ -1,0 +1,95 @@
+#!/bin/sh
+# The cluster of this checkout: set up, stop, restart, look at, scale, back up, restore, fail over.
+# Thin over `make up`, `redis-ha` and `backup-worker`, which have more to offer.
+set -eu
+root=$(cd "$(dirname "$0")/../.." && pwd)
+. "$root/scripts/redis/environment.sh"
+# A master that stops hands over first.
+STOP_SECONDS=30
+
+usage() {
+    cat <<EOF
+Usage: ${0##*/} COMMAND
+
+  setup [NAME=VALUE...]  make the cluster, or bring it to these settings
+  stop                   stop every container; data and settings stay
+  restart                start what is stopped; restart the rest one by one, without an outage
+  status                 who is master, who follows, whom the sentinels name
+  scale N                N replicas
+  backup [PATH]          take a snapshot; with PATH also write it there, as files or as FILE.rdb
+  restore PATH           put a snapshot back: its id, or latest
+  failover               hand the mastership over without losing a write
+
+What follows status, restore and failover is passed on; see redis-ha --help, backup-worker --help.
+EOF
+}
+
+fail() {
+    echo "${0##*/}: $1" >&2
+    exit "${2:-1}"
+}
+
+setup() {
+    make --no-print-directory -C "$root" up SET="$*"
+}
+
+# Nothing fails over while all of it stops: the sentinels go first.
+stop() {
+    need_cluster
+    containers=$(members running)
+    [ -n "$containers" ] || { echo "nothing runs"; return; }
+    for kind in backup-worker sentinel redis; do
+        named=$(echo "$containers" | of_kind "$kind")
+        [ -z "$named" ] || echo "$named" | xargs docker stop --time "$STOP_SECONDS" >/dev/null
+    done
+    echo "stopped: $(echo "$containers" | tr '\n' ' ')"
+}
+
+restart() {
+    need_cluster
+    stopped=$(members exited)
+    if [ -n "$stopped" ]; then
+        echo "$stopped" | xargs docker start >/dev/null
+        echo "$stopped" | await_each
+        echo "started: $(echo "$stopped" | tr '\n' ' ')"
+        return
+    fi
+    master=$REDIS_HA_PREFIX$(redis-ha status | awk -F'\t' '$4 == "master" { print $2 }')
+    # The master last: it hands over first, to a node that will not be restarted any more.
+    for container in $(members running | of_kind sentinel) \
+        $(members running | of_kind redis | grep -vx "$master") "$master" \
+        $(members running | of_kind backup-worker); do
+        docker restart --time "$STOP_SECONDS" "$container" >/dev/null
+        echo "$container" | await_each
+        echo "restarted: $container"
+    done
+}
+
+backup() {
+    backup-worker snapshot
+    [ $# -eq 0 ] || backup-worker restore latest --output "$1"
+}
+
+restore() {
+    [ $# -gt 0 ] || fail "restore what? A snapshot's id, latest, or an RDB file" 2
+    backup-worker restore "$@"
+}
+
+command=${1:-}
+[ $# -eq 0 ] || shift
+case $command in
+    setup) setup "$@" ;;
+    stop) stop ;;
+    restart) restart ;;
+    status) redis-ha status "$@" ;;
+    scale)
+        case ${1:-} in '' | *[!0-9]*) fail "scale to how many replicas?" 2 ;; esac
+        setup "replicas=$1"
+        ;;
+    backup) backup "$@" ;;
+    restore) restore "$@" ;;
+    failover) redis-ha failover "$@" ;;
+    -h | --help | help) usage ;;
+    '') usage >&2; exit 2 ;;
+    *) fail "no such command: $command; see ${0##*/} --help" 2 ;;
+esac
