@@ -1,12 +1,16 @@
 """A snapshot that one thread asks another for, and the bell that wakes the other up."""
 
 import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
 
 
 class Demand:
     """Holds the latest reason until a snapshot begun after it was given is published."""
 
-    def __init__(self) -> None:
+    def __init__(self, wall: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._wall = wall
+        self._at = wall()
         self._lock = threading.Lock()
         self._reason = ""
         self._asked = 0
@@ -17,6 +21,7 @@ class Demand:
         with self._lock:
             self._reason = reason
             self._asked += 1
+            self._at = self._wall()
         self.bell.set()
 
     @property
@@ -24,6 +29,12 @@ class Demand:
         """The number to give to `met`, and the reason; empty when nothing is wanted."""
         with self._lock:
             return self._asked, self._reason
+
+    def met_by(self, taken_at: datetime) -> None:
+        """A snapshot was found that began then, whoever took it."""
+        with self._lock:
+            if taken_at > self._at:
+                self._reason = ""
 
     def met(self, number: int) -> None:
         """A snapshot that began when `number` was the latest is published."""

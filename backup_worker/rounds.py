@@ -48,9 +48,9 @@ class Rounds:
         return wait
 
     def _round(self) -> float:
-        number, reason = self.demand.open
         catalog = self.catalog()
         wait = self._look(catalog)
+        number, reason = self.demand.open
         if wait > 0 and not reason:
             return wait
         began = self.clocks.steady()
@@ -98,6 +98,7 @@ class Rounds:
         age = None
         if (latest := listing.latest) is not None:
             age = (wall - latest.taken_at).total_seconds()
+            self.demand.met_by(latest.taken_at)
             proven = next((entry.proof for entry in listing.entries if entry.proven), None)
             self.standing = replace(
                 self.standing,

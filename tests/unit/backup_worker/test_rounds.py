@@ -42,10 +42,13 @@ class Stage:
     failure: Exception | None = None
     taken: list[Manifest] = field(default_factory=list)
 
-    demand: Demand = field(default_factory=Demand)
+    demand: Demand = field(init=False)
     pruned: int = 0
     # Called in the middle of a snapshot.
     meanwhile: Callable[[], None] = lambda: None
+
+    def __post_init__(self) -> None:
+        self.demand = Demand(lambda: self.times.wall)
 
     def rounds(self) -> Rounds:
         catalog = Catalog(self.store, (self.signer.public_key,))
@@ -152,6 +155,18 @@ def test_what_is_wanted_during_a_snapshot_needs_another(stage: Stage) -> None:
     assert rounds.round() == 0
     assert rounds.round() == 3590
     assert [manifest.kind for manifest in stage.taken] == [Kind.SCHEDULED, Kind.GAP]
+
+
+def test_a_snapshot_that_another_took_meets_a_wish(stage: Stage) -> None:
+    rounds = stage.rounds()
+    rounds.round()
+    stage.demand.ask("the log begins here")
+    stage.times.sleep(60)
+    publish(stage.store, stage.signer, made(-70 / 3600, nonce=99))
+    stage.times.sleep(60)
+    rounds.round()
+    assert len(stage.taken) == 1
+    assert stage.demand.open[1] == ""
 
 
 def test_a_wish_outlives_a_failure(stage: Stage) -> None:

@@ -248,7 +248,6 @@ class AnyOrder(RuleBasedStateMachine):
 AnyOrder.TestCase.settings = settings(
     max_examples=200,
     stateful_step_count=60,
-    
     suppress_health_check=[HealthCheck.too_slow],
 )
 TestAnyOrder = AnyOrder.TestCase
