@@ -70,6 +70,13 @@ USERS: tuple[AclUser, ...] = (
         "+client|unpause",
         sentinel=f"{ASK_SENTINEL} +sentinel|failover +sentinel|ckquorum +info",
     ),
+    AclUser(
+        "witness",
+        # It may make a data node follow another: an old master that is back beside its successor.
+        data="resetkeys resetchannels &__redis-ha__:witness -@all +subscribe +publish +info "
+        "+client|pause +client|unpause +replicaof +config|rewrite",
+        sentinel="resetkeys resetchannels -@all +sentinel|master +sentinel|failover",
+    ),
     AclUser("operator", data=EVERYTHING, sentinel=EVERYTHING),
 )
 # Redis loads its append-only file as the default user. Without permissions EXEC skips each

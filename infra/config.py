@@ -102,6 +102,8 @@ class SentinelTuning:
     down_after_ms: int = setting(5_000, whole(1, DAY_MS))
     failover_timeout_ms: int = setting(60_000, whole(1_000, DAY_MS))
     parallel_syncs: int = setting(1, whole(1, 8))
+    # A process beside each sentinel that sees a crash at once; without it down-after decides.
+    witness: bool = setting(True, truth())
 
 
 @dataclass(frozen=True)

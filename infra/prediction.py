@@ -11,6 +11,8 @@ from infra.config import ClusterConfig
 ELECTION = 1.3
 # A client that asks ROLE of all data nodes found the new master after 1.4, 2.4 and 5.4 s.
 ELECTION_ROLE_POLLING = 0.4
+# With the witness whatever down-after is: a client that polls ROLE, one that asks a sentinel.
+WITNESS_ROLE_POLLING, WITNESS = 0.4, 1.6
 # A hung master (SIGSTOP) took up to this much longer than a killed one.
 HANG_EXTRA = 2.3
 # Zero-loss switchover: gap with a plain client at most, and with one that polls ROLE.
@@ -46,6 +48,7 @@ class Prediction:
 def predict(config: ClusterConfig) -> tuple[Prediction, ...]:
     """Say for each fault what it will cost with these settings."""
     return (
+        *([_witnessed_crash()] if config.sentinel.witness else []),
         _crash(config),
         _hang(config),
         _partition(config),
@@ -59,10 +62,19 @@ def predict(config: ClusterConfig) -> tuple[Prediction, ...]:
     )
 
 
+def _witnessed_crash() -> Prediction:
+    return Prediction(
+        "crash",
+        (WITNESS_ROLE_POLLING, WITNESS),
+        "writes not yet replicated (usually none)",
+        "a majority of the witnesses sees the closed connection, whatever downAfterMs is",
+    )
+
+
 def _crash(config: ClusterConfig) -> Prediction:
     down_after = config.sentinel.down_after_ms / 1000
     return Prediction(
-        "crash",
+        "crash unseen" if config.sentinel.witness else "crash",
         (down_after + ELECTION_ROLE_POLLING, down_after + ELECTION),
         "writes not yet replicated (usually none)",
         "downAfterMs + 0.4 s for clients that poll ROLE, + 1.3 s for those that ask a sentinel",

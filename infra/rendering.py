@@ -74,7 +74,7 @@ def sentinel_conf(plan: Plan, node: Node, *, passwords: Passwords, paths: Paths 
 
 def node_json(plan: Plan, node: Node, *, passwords: Passwords, paths: Paths = Paths()) -> str:
     """Write what the node's agent must know: who it is and who the others are."""
-    description = {
+    description: dict[str, Any] = {
         "name": node.name,
         "role": node.role,
         "host": node.host,
@@ -94,6 +94,12 @@ def node_json(plan: Plan, node: Node, *, passwords: Passwords, paths: Paths = Pa
         "run_dir": paths.run,
         "engine": plan.config.engine,
     }
+    if node.role == "sentinel" and plan.config.sentinel.witness:
+        description["witness"] = {
+            "username": "witness",
+            "password": passwords["witness"],
+            "down_after_ms": plan.config.sentinel.down_after_ms,
+        }
     return json.dumps(description, indent=2) + "\n"
 
 
@@ -146,6 +152,7 @@ def host_environment(plan: Plan, *, passwords: Passwords, keys: BackupKeys) -> d
     """Give the settings for whoever works with the cluster from the host (.env.redis-ha)."""
     return {
         **_sentinel_environment(plan),
+        **_node_environment(plan),
         **_user_environment(("app", "operator", "backup"), passwords),
         **_backup_environment(plan, keys),
         "REDIS_BACKUP_CONTAINER": plan.topology.worker.container,
@@ -166,6 +173,19 @@ def _sentinel_environment(plan: Plan) -> dict[str, str]:
     for number, node in enumerate(plan.topology.sentinels, start=1):
         settings[f"REDIS_SENTINEL_HOST_{number}"] = node.host
         settings[f"REDIS_SENTINEL_PORT_{number}"] = str(node.port)
+    return settings
+
+
+def _node_environment(plan: Plan) -> dict[str, str]:
+    """Name the data nodes as they are called here, and everybody's container."""
+    settings: dict[str, str] = {}
+    for number, node in enumerate(plan.topology.data_nodes, start=1):
+        settings[f"REDIS_NODE_NAME_{number}"] = node.name
+        settings[f"REDIS_NODE_HOST_{number}"] = node.host
+        settings[f"REDIS_NODE_PORT_{number}"] = str(node.port)
+        settings[f"REDIS_NODE_CONTAINER_{number}"] = node.container
+    for number, node in enumerate(plan.topology.sentinels, start=1):
+        settings[f"REDIS_SENTINEL_CONTAINER_{number}"] = node.container
     return settings
 
 

@@ -10,7 +10,7 @@ from node.health import Health, write_health
 from node.log import Log
 from node.settings import NodeSettings
 from redis_ha.discovery import SentinelView, ask_nodes, ask_sentinels
-from redis_ha.failover_request import Request, ask_for_failover
+from redis_ha.failover_request import Request, ask_for_failover, asking_order
 
 _LOOK_AGAIN_SECONDS = 0.3
 
@@ -66,8 +66,8 @@ class BootGuard:
         )
 
     def _ask(self, views: tuple[SentinelView, ...]) -> None:
-        """Ask the first sentinel that answers: the same one that anybody else would ask."""
-        sentinel = next(view.sentinel for view in views if not view.problem)
+        """Ask the same sentinel that anybody else would ask, of those that answer."""
+        sentinel = next(view.sentinel for view in asking_order(views) if not view.problem)
         answer, text = ask_for_failover(self._settings.access, sentinel)
         self._log.warning("failover requested", sentinel=sentinel, answer=answer, text=text)
         self._asked = (Request(sentinel, answer, text=text), self._clock())

@@ -1,4 +1,4 @@
-"""The command `redis-ha-node`: run a data node or a sentinel in the foreground."""
+"""The command `redis-ha-node`: run a data node, a sentinel or a witness in the foreground."""
 
 import argparse
 import os
@@ -10,8 +10,9 @@ from node.data import run_data_node
 from node.errors import NodeError
 from node.sentinel import run_sentinel
 from node.settings import load_settings
+from node.witness import run_witness
 
-_ROLES = {"data": run_data_node, "sentinel": run_sentinel}
+_ROLES = {"data": run_data_node, "sentinel": run_sentinel, "witness": run_witness}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -41,6 +41,8 @@ class Events:
     def __init__(self) -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
         self.server: Server | None = None
+        # A second child, whose end nobody waits for.
+        self.companion: Server | None = None
 
     def wait(self, seconds: float) -> None:
         """Sleep; raises Stopped as soon as a stop is asked for or the server has ended."""
@@ -72,5 +74,6 @@ class Events:
                 return
             if pid == 0:
                 return
-            if self.server is not None and pid == self.server.pid:
-                self.server.exit_code = os.waitstatus_to_exitcode(status)
+            for child in (self.server, self.companion):
+                if child is not None and pid == child.pid:
+                    child.exit_code = os.waitstatus_to_exitcode(status)

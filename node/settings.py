@@ -15,6 +15,14 @@ ASK_TIMEOUT = 1.0
 
 
 @dataclass(frozen=True)
+class WitnessRole:
+    """The witness beside a sentinel: its login, and the stack's down-after in seconds."""
+
+    credentials: Credentials
+    down_after: float
+
+
+@dataclass(frozen=True)
 class NodeSettings:
     """One node, its peers and where its files lie; times in seconds."""
 
@@ -34,6 +42,8 @@ class NodeSettings:
     stop_seconds: float = 15.0
     peer_wait_seconds: float = 5.0
     failover_retry_seconds: float = 10.0
+    # None on data nodes, and where the stack runs without.
+    witness: WitnessRole | None = None
 
     @property
     def access(self) -> Access:
@@ -51,6 +61,15 @@ class NodeSettings:
     @property
     def health_file(self) -> Path:
         return self.run_dir / "health"
+
+    @property
+    def witness_file(self) -> Path:
+        return self.run_dir / "witness.json"
+
+    @property
+    def file(self) -> Path:
+        """Return the file that these settings were read from."""
+        return self.config_dir / "node.json"
 
 
 def load_settings(path: Path) -> NodeSettings:
@@ -91,7 +110,17 @@ def _parse(document: Mapping[str, Any]) -> NodeSettings:
         config_dir=Path(document["config_dir"]),
         run_dir=Path(document["run_dir"]),
         engine=str(document["engine"]),
+        witness=_witness(document.get("witness")),
         **optional,
+    )
+
+
+def _witness(document: Mapping[str, Any] | None) -> WitnessRole | None:
+    if document is None:
+        return None
+    return WitnessRole(
+        Credentials(str(document["username"]), str(document["password"])),
+        down_after=int(document["down_after_ms"]) / 1000,
     )
 
 

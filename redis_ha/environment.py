@@ -15,6 +15,7 @@ from redis_ha.errors import BadSetting
 T = TypeVar("T")
 ENV_FILE = Path(".env.redis-ha")
 MAX_SENTINELS = 9
+MAX_NODES = 9
 
 
 @dataclass(frozen=True)

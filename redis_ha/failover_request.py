@@ -5,14 +5,16 @@ order and the next only when the one before can no longer deliver: a second requ
 the first at the same sentinel, which refuses it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import redis
 
 from redis_ha.connection import Address
 from redis_ha.discovery import Access, SentinelView
 
+T = TypeVar("T")
 # A sentinel promotes within two seconds of accepting; one that vanished gets this long.
 VANISHED_SECONDS = 3.0
 Answer = Literal["accepted", "refused", "vanished"]
@@ -31,6 +33,15 @@ class Request:
     def no_good_replica(self) -> bool:
         """True when the sentinel itself finds no replica fit to be promoted."""
         return "NOGOODSLAVE" in self.text
+
+
+def asking_order(sentinels: Sequence[T]) -> tuple[T, ...]:
+    """Return sentinels, or what they said, in the order in which everybody asks: the last first.
+
+    The one that leads a failover names the old master until its end, two seconds after the
+    promotion; the others hear of the new one sooner, and stock clients ask from the first on.
+    """
+    return tuple(reversed(sentinels))
 
 
 def request_state(request: Request, now: SentinelView) -> Literal["open", "over"]:

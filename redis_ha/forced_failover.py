@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from redis_ha.connection import Address
 from redis_ha.discovery import Access, ask_nodes, ask_sentinel, ask_sentinels, majority_master
 from redis_ha.errors import SwitchoverRefused, SwitchoverUncertain
-from redis_ha.failover_request import Request, ask_for_failover, request_state
+from redis_ha.failover_request import Request, ask_for_failover, asking_order, request_state
 from redis_ha.switchover_rules import promoted
 
 _POLL_SECONDS = 0.05
@@ -42,7 +42,7 @@ def force_failover(
     old = majority_master(ask_sentinels(access))
     others = [address for address in nodes if address != old]
     answers: list[str] = []
-    for sentinel in access.sentinels:
+    for sentinel in asking_order(access.sentinels):
         answer, text = ask_for_failover(access, sentinel)
         answers.append(f"{sentinel} {answer} {text}".rstrip())
         if answer == "refused":

@@ -9,14 +9,15 @@ from redis_ha.connection import Address
 from redis_ha.discovery import Access, SentinelView, ask_sentinels, at_once
 from redis_ha.errors import BadSetting, Unreachable
 from redis_ha.explaining import meaning
-from redis_ha.site import Member, Site, named
+from redis_ha.site import Member, Site, declared, named, numbered_sentinels
 from redis_ha.stack import read_outputs, site_of
 
 
 def find_site(stack: str | None, environ: Mapping[str, str]) -> Site:
     """Find the cluster; raises StackUnavailable, BadSetting, Unreachable.
 
-    Without a stack its data nodes are those that the sentinels list.
+    Without a stack its data nodes are those that the settings name, and what else the sentinels
+    list.
     """
     if stack is not None:
         return site_of(stack, read_outputs(stack), environ)
@@ -42,8 +43,8 @@ def find_site(stack: str | None, environ: Mapping[str, str]) -> Site:
     return Site(
         operator=access,
         app=parsed.app,
-        data_nodes=_data_nodes(access),
-        sentinels=named(access.sentinels, "sentinel"),
+        data_nodes=_data_nodes(access, declared(values)),
+        sentinels=numbered_sentinels(access, values),
         settings=settings,
     )
 
@@ -70,8 +71,11 @@ def nobody_answers(site: Site, views: list[SentinelView]) -> Unreachable:
     )
 
 
-def _data_nodes(access: Access) -> tuple[Member, ...]:
-    """Name the nodes that any sentinel lists redis-1.. by address, as the stack numbers them."""
+def _data_nodes(access: Access, known: tuple[Member, ...]) -> tuple[Member, ...]:
+    """Return the nodes known, and others that any sentinel lists.
+
+    Those are called by their address; where none is known, redis-1.. in the order of addresses.
+    """
     views = ask_sentinels(access)
     found = {address for view in views if (address := view.master)}
     for addresses in at_once(lambda s: _listed(access, s), access.sentinels):
@@ -79,7 +83,10 @@ def _data_nodes(access: Access) -> tuple[Member, ...]:
     if not found:
         site = Site(access, None, (), named(access.sentinels, "sentinel"))
         raise nobody_answers(site, views)
-    return named(sorted(found), "redis")
+    if not known:
+        return named(sorted(found), "redis")
+    others = sorted(found - {member.address for member in known})
+    return (*known, *(Member(str(address), address) for address in others))
 
 
 def _listed(access: Access, sentinel: Address) -> list[Address]:

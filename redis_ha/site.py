@@ -1,11 +1,12 @@
 """A cluster as the operator's commands see it: how to reach it, and what its nodes are called."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from redis_ha.connection import Address
 from redis_ha.discovery import Access
+from redis_ha.environment import MAX_NODES, port
 from redis_ha.errors import UnknownNode
 
 
@@ -52,6 +53,27 @@ class Site:
             cause="no data node of this cluster is called that",
             hint="name one of " + ", ".join(map(str, self.data_nodes)),
         )
+
+
+def declared(values: Mapping[str, str]) -> tuple[Member, ...]:
+    """Read the data nodes that settings name, REDIS_NODE_NAME_1..; raises BadSetting."""
+    return tuple(
+        Member(
+            values[f"REDIS_NODE_NAME_{n}"],
+            Address(values[f"REDIS_NODE_HOST_{n}"], port(values, f"REDIS_NODE_PORT_{n}")),
+            values.get(f"REDIS_NODE_CONTAINER_{n}"),
+        )
+        for n in range(1, MAX_NODES + 1)
+        if values.get(f"REDIS_NODE_NAME_{n}") and values.get(f"REDIS_NODE_HOST_{n}")
+    )
+
+
+def numbered_sentinels(access: Access, values: Mapping[str, str]) -> tuple[Member, ...]:
+    """Name the sentinels sentinel-1.. in the order of the settings, with their containers."""
+    return tuple(
+        replace(member, container=values.get(f"REDIS_SENTINEL_CONTAINER_{n}"))
+        for n, member in enumerate(named(access.sentinels, "sentinel"), start=1)
+    )
 
 
 def named(addresses: Sequence[Address], prefix: str) -> tuple[Member, ...]:

@@ -30,7 +30,7 @@ from redis_ha.discovery import (
     majority_master,
 )
 from redis_ha.errors import SwitchoverRefused, SwitchoverUncertain
-from redis_ha.failover_request import Request, ask_for_failover, request_state
+from redis_ha.failover_request import Request, ask_for_failover, asking_order, request_state
 from redis_ha.switchover_rules import (
     Listed,
     Scene,
@@ -185,7 +185,7 @@ class _Runner:
     def _promote(self, master: Any, old: Address, candidates: Sequence[Address]) -> NodeView:
         """Ask one sentinel after the other, each only when none before can still deliver."""
         try:
-            for sentinel in self.access.sentinels:
+            for sentinel in asking_order(self.access.sentinels):
                 self._pause(master, self.deadline - self.clock() + PAUSE_MARGIN_SECONDS)
                 self._ask(sentinel)
                 if (new := self._await_promotion(sentinel, candidates)) is not None:

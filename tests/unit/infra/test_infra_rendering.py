@@ -82,6 +82,16 @@ def test_an_object_store_brings_its_own_settings() -> None:
     assert "AWS_SECRET_ACCESS_KEY" not in host_environment(made, passwords=PASSWORDS, keys=KEYS)
 
 
+def test_the_host_knows_what_nodes_and_containers_are_called() -> None:
+    settings = host_environment(plan(namePrefix="two-"), passwords=PASSWORDS, keys=KEYS)
+    assert settings["REDIS_NODE_NAME_3"] == "redis-3"
+    assert settings["REDIS_NODE_HOST_3"] == "172.28.0.13"
+    assert settings["REDIS_NODE_PORT_3"] == "6381"
+    assert settings["REDIS_NODE_CONTAINER_3"] == "two-redis-3"
+    assert settings["REDIS_SENTINEL_CONTAINER_2"] == "two-sentinel-2"
+    assert "REDIS_NODE_NAME_4" not in settings
+
+
 def test_node_json_names_every_member() -> None:
     made = plan()
     files = node_files(made, made.topology.sentinels[2], passwords=PASSWORDS)

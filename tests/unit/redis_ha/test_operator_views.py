@@ -15,14 +15,14 @@ from redis_ha.cli.failover import hopeless
 from redis_ha.cli.scale import steps
 from redis_ha.connection import Address, Credentials
 from redis_ha.discovery import Access
-from redis_ha.errors import RedisHaError, StackUnavailable, UnknownNode
+from redis_ha.errors import BadSetting, RedisHaError, StackUnavailable, UnknownNode
 from redis_ha.explaining import explained, meaning
 from redis_ha.findings import State
 from redis_ha.permissions import hashed, refused_login
 from redis_ha.picture import draw, last_failover, rows
 from redis_ha.prediction import predict
 from redis_ha.round_trip import Samples
-from redis_ha.site import Member, Site, named
+from redis_ha.site import Member, Site, declared, named, numbered_sentinels
 from redis_ha.stack import explain_failure, site_of
 from redis_ha.stats import compute, percentile
 from redis_ha.survey import Lack, Login
@@ -111,6 +111,22 @@ def test_the_example_is_read_by_all_who_read_it() -> None:
         "REDIS_BACKUP_RETENTION",
     }
     assert guide <= set(values)
+
+
+def test_settings_may_name_nodes_and_containers() -> None:
+    text = EXAMPLE.read_text().replace("#REDIS_NODE_", "REDIS_NODE_")
+    values = environment.parse_env_file(
+        text.replace("#REDIS_SENTINEL_", "REDIS_SENTINEL_"), name=""
+    )
+    assert declared({}) == ()
+    assert declared(values) == (Member("redis-1", Address("172.28.0.11", 6379), "redis-1"),)
+    access = environment.parse(values).operator
+    assert access is not None
+    sentinels = numbered_sentinels(access, values)
+    assert [member.container for member in sentinels] == ["sentinel-1", None, None]
+    assert [member.name for member in sentinels] == ["sentinel-1", "sentinel-2", "sentinel-3"]
+    with pytest.raises(BadSetting, match="REDIS_NODE_PORT_1"):
+        declared(values | {"REDIS_NODE_PORT_1": "none"})
 
 
 NAMES = st.from_regex(r"REDIS_[A-Z]{1,8}", fullmatch=True)

@@ -122,7 +122,7 @@ def test_a_failover_under_way_stands_in_the_way(world: World) -> None:
     world.kill()
     world.run(3.0)
     assert world.asks == []
-    assert reasons(world) == {f"{world.sentinels[0]} is failing over"}
+    assert reasons(world) == {f"{world.sentinels[-1]} is failing over"}
 
 
 def test_a_lost_neighbour_stands_in_the_way(world: World) -> None:

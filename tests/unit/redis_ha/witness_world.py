@@ -201,7 +201,7 @@ class World:
         return NodeView(address, role="slave", master=MASTER, link_down_seconds=down)
 
     def _sentinel(self, sentinel: Address) -> SentinelView:
-        leads = sentinel.port == 1 and self.now < self.failing_over_until
+        leads = sentinel.port == self.count and self.now < self.failing_over_until
         renamed = self.promoted and self.now >= self.renamed_at
         return SentinelView(
             sentinel,

@@ -1,0 +1,328 @@
+"""The witness's decision: has the master's process died, and who may ask for a failover?
+
+No I/O. Events come in, decisions go out, each with its reason. That only one witness asks at a
+time doesn't rest on who hears what first: a witness asks with the grants of a majority, each
+grants to one witness at a time, and a grant outlasts the time in which it may be used.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from redis_ha.connection import Address
+from redis_ha.discovery import SentinelView, majority_master
+from redis_ha.failover_request import Request, asking_order, request_state
+from redis_ha.witness.evidence import LONG_AGO, Answered, Event, Evidence, noted
+from redis_ha.witness.rules import Surroundings, find_heir, obstacle, over, tally
+from redis_ha.witness.vote import Death, Vote
+
+# A grant is given out for so long (s), and names a nonce that is good for so long (s) ...
+GIVEN_SECONDS, NONCE_SECONDS = 0.3, 0.4
+# ... so that it can't be used after both; it binds its giver for a second (s) more, in which
+# whatever was asked for shows at the sentinels.
+GRANT_SECONDS = GIVEN_SECONDS + NONCE_SECONDS + 1.0
+# Votes are repeated, for who starts or connects late.
+_REPEAT_SECONDS = 0.1
+_FENCE_AGAIN_SECONDS = 0.5
+# An old master that the sentinels still name after so long (s) has no successor.
+_PEACE_SECONDS = 10.0
+# An old master that is back before the promotion: its writes wait so long (s), then go on.
+HOLD_SECONDS = 3.0
+
+
+@dataclass(frozen=True)
+class Say:
+    """Publish this vote on every data node that is connected."""
+
+    vote: Vote
+    reason: str
+
+
+@dataclass(frozen=True)
+class Ask:
+    """Send SENTINEL FAILOVER to this sentinel, and to no other."""
+
+    sentinel: Address
+    death: Death
+    reason: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """This witness has seen the master's process die."""
+
+    death: Death
+    reason: str
+
+
+@dataclass(frozen=True)
+class StandBy:
+    """A death was seen, and nothing may be asked for now."""
+
+    death: Death
+    reason: str
+
+
+@dataclass(frozen=True)
+class Withdraw:
+    """The master answers again: it is not dead, or was started anew."""
+
+    death: Death
+    reason: str
+
+
+@dataclass(frozen=True)
+class Done:
+    """The dead master has a successor."""
+
+    death: Death
+    reason: str
+
+
+@dataclass(frozen=True)
+class Hold:
+    """Pause writes for HOLD_SECONDS on a master that is back while a promotion may come."""
+
+    old: Address
+    reason: str
+
+
+@dataclass(frozen=True)
+class Fence:
+    """Pause writes on an old master that is back beside its successor, and make it follow."""
+
+    old: Address
+    new: Address
+    reason: str
+
+
+Decision = Say | Ask | Verdict | StandBy | Withdraw | Done | Hold | Fence
+
+
+@dataclass(frozen=True)
+class Grant:
+    """Whom this witness lets ask because of which death, and since when."""
+
+    number: int
+    death: Death | None
+    at: float
+
+
+@dataclass(frozen=True)
+class Case:
+    """One death, from its verdict to the promotion."""
+
+    death: Death
+    replid: str
+    since: float
+    nonce: str
+    nonce_at: float
+    tried: frozenset[int] = frozenset()
+    request: Request | None = None
+    requested_at: float = 0.0
+    said: Vote | None = None
+    said_at: float = 0.0
+    standing_by: str = ""
+
+
+@dataclass(frozen=True)
+class Duty:
+    """An old master that must not write beside its successor, should it come back."""
+
+    old: Address
+    replid: str
+    epoch: int
+    since: float
+    held: bool = False
+    fenced_at: float = 0.0
+
+
+@dataclass
+class Core:
+    """One witness's mind; `nonces` and `stamps` give what must never repeat.
+
+    The first `grant` is made at the start, to nobody: what was granted before isn't known.
+    """
+
+    around: Surroundings
+    evidence: Evidence
+    nonces: Callable[[], str]
+    stamps: Callable[[], int]
+    grant: Grant
+    case: Case | None = None
+    duty: Duty | None = None
+    # The run id of the last master that got a successor: the sentinels may name it a while longer.
+    settled: str = ""
+    _out: list[Decision] = field(default_factory=list)
+
+    def note(self, event: Event, now: float) -> None:
+        """Take in an event; `decide` is to be called after it."""
+        self.evidence = noted(self.evidence, event, now)
+        if isinstance(event, Answered) and self.case and self.case.request:
+            request = replace(self.case.request, answer=event.answer, text=event.text)
+            self.case = replace(self.case, request=request)
+
+    def decide(self, now: float) -> list[Decision]:
+        """Say what is to be done now, in order."""
+        self._out = []
+        if self.case is None:
+            self.case = self._open_case(now)
+        if self.case is not None:
+            self._pursue(self.case, now)
+        if self.duty is not None:
+            self._fence(self.duty, now)
+        return self._out
+
+    def _open_case(self, now: float) -> Case | None:
+        master = self.evidence.master(now)
+        contact = self.evidence.nodes.get(master) if master else None
+        if master is None or contact is None or not contact.unanswered or contact.view is None:
+            return None
+        if contact.view.role != "master" or contact.lost_at is None:
+            return None
+        if contact.view.run_id == self.settled:
+            return None
+        views = self.evidence.words(now, contact.lost_at)
+        epochs = [view.config_epoch for view in views if view.master == master]
+        if not epochs:
+            return None
+        death = Death(master, contact.view.run_id, max(epochs))
+        self._out.append(Verdict(death, "its connection was closed and can't be made again"))
+        return Case(death, contact.view.replid, contact.lost_at, nonce=self.nonces(), nonce_at=now)
+
+    def _pursue(self, case: Case, now: float) -> None:
+        if self._ended(case, now):
+            return
+        if now - case.nonce_at > NONCE_SECONDS:
+            case = replace(case, nonce=self.nonces(), nonce_at=now)
+        reason = self._in_the_way(case, now)
+        if reason:
+            self._stand_by(case, reason, now)
+            return
+        case = self._granting(replace(case, standing_by=""), now)
+        self.case = case = self._say(case, dead=True, now=now, reason="the master's process died")
+        if self._may_ask(case, now):
+            self._ask(case, now)
+
+    def _ended(self, case: Case, now: float) -> bool:
+        """Close a case whose master answers again or has a successor."""
+        death = case.death
+        contact = self.evidence.nodes[death.master]
+        text = over(self.evidence, death, replid=case.replid, since=case.since, now=now)
+        if not (contact.open or text):
+            return False
+        if text:
+            self.settled = death.run_id
+            self._out.append(Done(death, text))
+        else:
+            self._say(case, dead=False, now=now, reason="it answers again")
+            self._out.append(Withdraw(death, "it answers again"))
+        if text or self.grant.death == death:
+            self.duty = Duty(death.master, case.replid, death.epoch, since=now)
+        self.case = None
+        return True
+
+    def _in_the_way(self, case: Case, now: float) -> str:
+        if not self.evidence.nodes[case.death.master].unanswered:
+            return "somebody listens at the master's address, or the way there is gone"
+        if case.request is not None:
+            age = now - case.requested_at
+            asked = case.request.sentinel
+            view = next(v for v in self.evidence.words(now, case.since) if v.sentinel == asked)
+            if request_state(replace(case.request, age=age), view) == "open":
+                return f"{asked} was asked and may still promote a replica"
+        return obstacle(self.evidence, self.around, case.death, since=case.since, now=now)
+
+    def _stand_by(self, case: Case, reason: str, now: float) -> None:
+        if reason != case.standing_by:
+            self._out.append(StandBy(case.death, reason))
+        if case.said is not None and case.said.dead:
+            case = self._say(case, dead=False, now=now, reason=reason)
+        self.case = replace(case, standing_by=reason)
+
+    def _granting(self, case: Case, now: float) -> Case:
+        """Let one witness ask, the first of those that saw the death and haven't had their turn."""
+        voters = {*self._votes(case, now), self.around.me}
+        if now - self.grant.at < GRANT_SECONDS or len(voters) < self.around.majority:
+            return case
+        tried = frozenset() if voters <= case.tried else case.tried
+        self.grant = Grant(min(voters - tried), case.death, now)
+        return replace(case, tried=tried | {self.grant.number})
+
+    def _granted(self, case: Case, now: float) -> int | None:
+        """Return whom this witness lets ask, as long as that may still be used."""
+        given = self.grant.death == case.death and now - self.grant.at < GIVEN_SECONDS
+        return self.grant.number if given else None
+
+    def _say(self, case: Case, *, dead: bool, now: float, reason: str) -> Case:
+        """Vote, when there is something new or the last time is a while ago."""
+        granted = self._granted(case, now) if dead else None
+        news = (dead, case.nonce, self._nonces_heard(), granted)
+        if case.said is not None and now - case.said_at < _REPEAT_SECONDS:
+            said = case.said
+            if news == (said.dead, said.nonce, said.heard, said.granted):
+                return case
+        vote = Vote(
+            self.around.me,
+            case.death,
+            dead=dead,
+            stamp=self.stamps(),
+            nonce=case.nonce,
+            heard=self._nonces_heard(),
+            granted=granted,
+        )
+        self._out.append(Say(vote, reason))
+        return replace(case, said=vote, said_at=now)
+
+    def _nonces_heard(self) -> dict[int, str]:
+        ballots = self.evidence.ballots
+        return {n: ballots[n].vote.nonce for n in sorted(ballots) if n in self.around.numbers}
+
+    def _votes(self, case: Case, now: float) -> dict[int, Vote]:
+        return tally(self.evidence, self.around, case.death, nonce=case.nonce, now=now)
+
+    def _may_ask(self, case: Case, now: float) -> bool:
+        used = case.request is not None and case.requested_at >= self.grant.at
+        gone = self.evidence.nodes[case.death.master].gone
+        if used or not gone or self._granted(case, now) != self.around.me:
+            return False
+        votes = self._votes(case, now).values()
+        grants = 1 + sum(vote.granted == self.around.me for vote in votes)
+        return grants >= self.around.majority
+
+    def _ask(self, case: Case, now: float) -> None:
+        """Ask the sentinel that anybody else would ask: there two requests become one failover."""
+        views = self.evidence.words(now, case.since)
+        sentinel = next(v.sentinel for v in asking_order(views) if v.master == case.death.master)
+        witnesses = sorted({self.around.me, *self._votes(case, now)})
+        self._out.append(Ask(sentinel, case.death, f"witnesses {witnesses} saw the master die"))
+        request = Request(sentinel, "vanished", text="no reply yet")
+        self.case = replace(case, request=request, requested_at=now)
+
+    def _fence(self, duty: Duty, now: float) -> None:
+        contact = self.evidence.nodes[duty.old]
+        view = contact.fresh_view(now, duty.since)
+        if view is None:
+            return
+        if view.role != "master" or self._reinstated(duty, now):
+            self.duty = None
+            return
+        heir = find_heir(self.evidence, duty.old, replid=duty.replid, since=duty.since, now=now)
+        if heir is not None and self._told(heir.address, now):
+            if now - duty.fenced_at >= _FENCE_AGAIN_SECONDS:
+                self._out.append(Fence(duty.old, heir.address, "an old master is back"))
+                self.duty = replace(duty, fenced_at=now)
+        elif not duty.held and now - duty.since < HOLD_SECONDS:
+            self._out.append(Hold(duty.old, "back while a replica may be promoted"))
+            self.duty = replace(duty, held=True)
+        elif now - duty.since > _PEACE_SECONDS and majority_master(self._words(now)) == duty.old:
+            self.duty = None
+
+    def _told(self, heir: Address, now: float) -> bool:
+        """Say whether a sentinel knows of the promotion: then it is none that was made by hand."""
+        return any(v.failing_over or v.master == heir for v in self._words(now))
+
+    def _reinstated(self, duty: Duty, now: float) -> bool:
+        return any(v.master == duty.old and v.config_epoch > duty.epoch for v in self._words(now))
+
+    def _words(self, now: float) -> list[SentinelView]:
+        return self.evidence.words(now, LONG_AGO)

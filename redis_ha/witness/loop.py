@@ -1,0 +1,352 @@
+"""The witness's loop: sockets and time in, the core's decisions carried out."""
+
+import secrets
+import selectors
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from redis_ha.connection import Address, Credentials
+from redis_ha.discovery import parse_replication, parse_sentinel
+from redis_ha.failover_request import answer_to_refusal
+from redis_ha.witness import core as mind
+from redis_ha.witness.evidence import (
+    Answered,
+    Closed,
+    Contact,
+    Event,
+    Evidence,
+    Heard,
+    Knocked,
+    Opened,
+    Reported,
+    SentinelReported,
+    Silent,
+    Unreachable,
+)
+from redis_ha.witness.link import Link, Login, News, take
+from redis_ha.witness.resp import Push, Refusal
+from redis_ha.witness.rules import Surroundings
+from redis_ha.witness.status import Status
+from redis_ha.witness.vote import CHANNEL, read, sign
+
+if TYPE_CHECKING:
+    import socket
+
+# How often (s) everybody is asked how they are: while nothing happens, in the first second after
+# a loss, and some seconds more.
+_IDLE_SECONDS, _HASTY_SECONDS, _ALERT_SECONDS = 1.0, 0.02, 0.1
+_HASTY_FOR_SECONDS, _ALERT_FOR_SECONDS = 1.0, 5.0
+_STATUS_SECONDS = 5.0
+_EVENTS: Mapping[News, Callable[[Address], Event]] = {
+    News.OPENED: Opened,
+    News.CLOSED: Closed,
+    News.SILENT: Silent,
+    News.UNREACHABLE: Unreachable,
+    News.KNOCKED: Knocked,
+}
+
+
+class Log(Protocol):
+    """Where events go, with their fields."""
+
+    def info(self, event: str, **fields: Any) -> None: ...
+
+    def warning(self, event: str, **fields: Any) -> None: ...
+
+
+@dataclass(frozen=True)
+class WitnessSettings:
+    """One witness: `number` counts from 1, in the order of the sentinels; `down_after` in s."""
+
+    number: int
+    data_nodes: tuple[Address, ...]
+    sentinels: tuple[Address, ...]
+    master_name: str
+    credentials: Credentials
+    ca: Path
+    down_after: float
+    status_file: Path
+
+    @property
+    def login(self) -> Login:
+        return Login(self.credentials, self.ca, f"witness-{self.number}")
+
+
+class Witness:
+    """Watches the data nodes until `stop` says so; made once per process."""
+
+    def __init__(self, settings: WitnessSettings, log: Log) -> None:
+        now = time.monotonic()
+        self._settings = settings
+        self._log = log
+        self._status = Status()
+        self._nodes = {a: Link(a, settings.login, now=now) for a in settings.data_nodes}
+        self._sentinels = {a: Link(a, settings.login, now=now) for a in settings.sentinels}
+        self._core = _make_core(settings, now)
+        self._selector = selectors.DefaultSelector()
+        self._registered: dict[Link, tuple[socket.socket, bool]] = {}
+        # Why somebody doesn't let us in, so that it is said once and not each second.
+        self._said: dict[Link, str] = {}
+        self._poll_at = now
+        self._lost_at = now
+        self._status_at = now
+
+    def run(self, stop: Callable[[], bool]) -> None:
+        """Watch; `stop` is asked about once a second."""
+        while not stop():
+            self.turn()
+
+    def turn(self) -> None:
+        """Wait for the next event or deadline and act on it."""
+        self._register()
+        now = time.monotonic()
+        due = min(self._poll_at, *(link.deadline for link in self._links))
+        for key, _ in self._selector.select(max(0.0, due - now)):
+            key.data.on_ready(time.monotonic())
+        now = time.monotonic()
+        for link in self._links:
+            link.on_time(now)
+        self._take_news(now)
+        for decision in self._core.decide(now):
+            self._act(decision)
+        self._poll(now)
+        for link in self._links:
+            if link.wants_write and link.is_open:
+                link.on_ready(now)
+        self._report(now)
+
+    @property
+    def _links(self) -> list[Link]:
+        return [*self._nodes.values(), *self._sentinels.values()]
+
+    def _register(self) -> None:
+        """Keep the selector's view of the links' sockets and wishes up to date."""
+        wanted = {
+            link: (link.socket, link.wants_write) for link in self._links if link.socket is not None
+        }
+        # First those that go: a new socket may have got the descriptor of a closed one.
+        for link, known in list(self._registered.items()):
+            if wanted.get(link) != known:
+                self._selector.unregister(known[0])
+                del self._registered[link]
+        for link, (sock, write) in wanted.items():
+            if link not in self._registered:
+                events = selectors.EVENT_READ | (selectors.EVENT_WRITE if write else 0)
+                self._selector.register(sock, events, link)
+                self._registered[link] = (sock, write)
+
+    def _take_news(self, now: float) -> None:
+        for address, link in self._nodes.items():
+            for news in take(link.news):
+                self._connection_changed(link, news, now)
+                self._core.note(_EVENTS[news](address), now)
+            for push in take(link.pushed):
+                self._pushed(push, now)
+        for link in self._sentinels.values():
+            for news in take(link.news):
+                self._connection_changed(link, news, now)
+
+    def _connection_changed(self, link: Link, news: News, now: float) -> None:
+        if news is News.OPENED:
+            if link.address in self._nodes:
+                link.send("SUBSCRIBE", CHANNEL, replies=0)
+            # Everybody, so that what an old master says is compared with the others' present.
+            self._poll_at = now
+        elif news in (News.CLOSED, News.SILENT):
+            self._log.info("connection lost", to=str(link.address), reason=link.problem)
+            self._lost_at, self._poll_at = now, now
+        elif news is News.KNOCKED and self._said.get(link) != link.problem:
+            self._log.warning("not let in", by=str(link.address), reason=link.problem)
+            self._said[link] = link.problem
+
+    def _pushed(self, push: Push, now: float) -> None:
+        if push.items[:2] != ("message", CHANNEL) or len(push.items) != 3:
+            return
+        vote = read(push.items[2], self._settings.credentials.password)
+        if vote is None:
+            self._status.rejected += 1
+        elif vote.number != self._settings.number:
+            self._core.note(Heard(vote), now)
+
+    def _poll(self, now: float) -> None:
+        if now < self._poll_at:
+            return
+        self._poll_at = now + self._period(now)
+        for link in self._links:
+            if link.idle:
+                self._ask_how_it_is(link)
+
+    def _period(self, now: float) -> float:
+        ago = now - self._lost_at
+        if ago < _HASTY_FOR_SECONDS:
+            return _HASTY_SECONDS
+        alert = ago < _ALERT_FOR_SECONDS or self._core.case is not None
+        return _ALERT_SECONDS if alert else _IDLE_SECONDS
+
+    def _ask_how_it_is(self, link: Link) -> None:
+        if link.address in self._nodes:
+            link.send(
+                *("INFO", "server", "persistence", "replication"),
+                on_reply=lambda reply: self._node_said(link.address, reply),
+            )
+        else:
+            link.send(
+                *("SENTINEL", "MASTER", self._settings.master_name),
+                on_reply=lambda reply: self._sentinel_said(link.address, reply),
+            )
+
+    def _node_said(self, address: Address, reply: Any) -> None:
+        if not isinstance(reply, str):
+            self._complain(address, reply)
+            return
+        info = dict(line.split(":", 1) for line in reply.splitlines() if ":" in line)
+        try:
+            view = parse_replication(address, info)
+            event = Reported(view, int(info.get("slave_priority", 100)))
+        except (KeyError, ValueError) as error:
+            self._log.warning("not understood", said_by=str(address), reason=repr(error))
+            return
+        self._core.note(event, time.monotonic())
+
+    def _sentinel_said(self, address: Address, reply: Any) -> None:
+        if not isinstance(reply, dict):
+            self._complain(address, reply)
+            return
+        try:
+            silence = int(reply["last-ok-ping-reply"]) / 1000
+            event = SentinelReported(parse_sentinel(address, reply), silence)
+        except (KeyError, ValueError) as error:
+            self._log.warning("not understood", said_by=str(address), reason=repr(error))
+            return
+        self._core.note(event, time.monotonic())
+
+    def _complain(self, address: Address, reply: Any) -> None:
+        if isinstance(reply, Refusal):
+            self._log.warning("refused", by=str(address), reason=reply.text)
+
+    def _act(self, decision: mind.Decision) -> None:
+        match decision:
+            case mind.Say(vote):
+                self._publish(sign(vote, self._settings.credentials.password))
+                return
+            case mind.Ask(sentinel):
+                self._ask(sentinel)
+            case mind.Hold(old):
+                pause = str(int(mind.HOLD_SECONDS * 1000))
+                self._nodes[old].send("CLIENT", "PAUSE", pause, "WRITE")
+            case mind.Fence(old, new):
+                self._fence(self._nodes[old], new)
+            case _:
+                pass
+        self._count(decision)
+        self._tell(decision)
+
+    def _publish(self, message: str) -> None:
+        for link in self._nodes.values():
+            link.send("PUBLISH", CHANNEL, message)
+
+    def _ask(self, sentinel: Address) -> None:
+        def answered(reply: Any) -> None:
+            if reply is None:
+                event = Answered("vanished", "the connection ended")
+            elif isinstance(reply, Refusal):
+                event = Answered(answer_to_refusal(reply.text), reply.text)
+            else:
+                event = Answered("accepted")
+            self._status.accepted += event.answer == "accepted"
+            self._log.warning(
+                "answer", sentinel=str(sentinel), answer=event.answer, text=event.text
+            )
+            self._core.note(event, time.monotonic())
+
+        link = self._sentinels[sentinel]
+        if not link.send("SENTINEL", "FAILOVER", self._settings.master_name, on_reply=answered):
+            self._core.note(Answered("refused", "not connected"), time.monotonic())
+
+    def _fence(self, old: Link, new: Address) -> None:
+        def answered(reply: Any) -> None:
+            if isinstance(reply, Refusal):
+                self._complain(old.address, reply)
+
+        pause = str(int(mind.HOLD_SECONDS * 1000))
+        old.send("CLIENT", "PAUSE", pause, "WRITE", on_reply=answered)
+        old.send("REPLICAOF", new.host, str(new.port), on_reply=answered)
+        old.send("CONFIG", "REWRITE", on_reply=answered)
+        old.send("CLIENT", "UNPAUSE", on_reply=answered)
+
+    def _count(self, decision: mind.Decision) -> None:
+        self._status.verdicts += isinstance(decision, mind.Verdict)
+        self._status.asked += isinstance(decision, mind.Ask)
+        self._status.withdrawn += isinstance(decision, mind.Withdraw)
+        self._status.fenced += isinstance(decision, mind.Fence)
+
+    def _tell(self, decision: mind.Decision) -> None:
+        name = _NAMES[type(decision)]
+        fields: dict[str, Any] = {"reason": decision.reason}
+        match decision:
+            case mind.Ask(sentinel, death):
+                fields |= {"sentinel": str(sentinel), "master": str(death.master)}
+            case mind.Fence(old, new):
+                fields |= {"old": str(old), "new": str(new)}
+            case mind.Hold(old):
+                fields |= {"old": str(old)}
+            case mind.Verdict(death):
+                fields |= {"master": str(death.master), "run_id": death.run_id}
+            case mind.StandBy(death) | mind.Withdraw(death) | mind.Done(death):
+                fields |= {"master": str(death.master)}
+            case mind.Say():
+                pass
+        self._log.warning(name, **fields)
+        self._status.state, self._status.reason = name, decision.reason
+        self._status_at = 0.0
+
+    def _report(self, now: float) -> None:
+        if now < self._status_at:
+            return
+        self._status_at = now + _STATUS_SECONDS
+        master = self._core.evidence.master(now)
+        self._status.master = str(master or "")
+        if self._core.case is None:
+            self._status.state = "watching" if master else "no majority of the sentinels"
+        self._status.unreachable = tuple(
+            f"{link.address}: {link.problem}" for link in self._links if not link.is_open
+        )
+        # Whoever reads it sees its age; a full disk must not end the watch.
+        with suppress(OSError):
+            self._status.write(self._settings.status_file)
+
+
+_NAMES: Mapping[type[mind.Decision], str] = {
+    mind.Verdict: "death seen",
+    mind.StandBy: "standing by",
+    mind.Withdraw: "withdrawn",
+    mind.Done: "done",
+    mind.Ask: "asking for a failover",
+    mind.Hold: "holding an old master",
+    mind.Fence: "fencing an old master",
+}
+
+
+def _make_core(settings: WitnessSettings, now: float) -> mind.Core:
+    numbers = range(1, len(settings.sentinels) + 1)
+    last = 0
+
+    def stamp() -> int:
+        nonlocal last
+        last = max(last + 1, time.time_ns())
+        return last
+
+    return mind.Core(
+        Surroundings(settings.number, frozenset(numbers), settings.down_after),
+        Evidence(
+            nodes={address: Contact() for address in settings.data_nodes},
+            sentinels=dict.fromkeys(settings.sentinels),
+        ),
+        nonces=lambda: secrets.token_hex(8),
+        stamps=stamp,
+        grant=mind.Grant(0, None, now),
+    )

@@ -1,0 +1,110 @@
+"""What ends an attempt on a real socket: which of it proves that nobody lives there."""
+
+import select
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from redis_ha.connection import Address, Credentials
+from redis_ha.witness.link import SYN_SECONDS, Link, Login, News
+from tests.processes.cluster_files import Tls, write_tls
+
+HOST = "127.0.0.1"
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> Tls:
+    return write_tls(tmp_path_factory.mktemp("link"))
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as opened:
+        yield opened
+
+
+def listener(stack: ExitStack, backlog: int = 8) -> socket.socket:
+    found = stack.enter_context(socket.socket())
+    found.bind((HOST, 0))
+    found.listen(backlog)
+    return found
+
+
+def first_news(address: Address, ca: Path, meet: Callable[[], object] = lambda: None) -> News:
+    """Dial until something becomes of it; `meet` is called meanwhile."""
+    login = Login(Credentials("witness", "secret"), ca, "witness-1")
+    link = Link(address, login, now=time.monotonic())
+    deadline = time.monotonic() + 4.0
+    try:
+        while not link.news:
+            assert time.monotonic() < deadline
+            link.on_time(time.monotonic())
+            if link.socket is not None:
+                link.on_ready(time.monotonic()) if ready(link) else meet()
+        return link.news[0]
+    finally:
+        link.close()
+
+
+def ready(link: Link) -> bool:
+    wanted = [link.socket] if link.wants_write else []
+    readable, writable, _ = select.select([link.socket], wanted, [], 0.01)
+    return bool(readable or writable)
+
+
+def place(sock: socket.socket) -> Address:
+    return Address(HOST, sock.getsockname()[1])
+
+
+def test_a_closed_port_is_nobody(tls: Tls, stack: ExitStack) -> None:
+    closed = listener(stack)
+    address = place(closed)
+    closed.close()
+    assert first_news(address, tls.ca) is News.UNREACHABLE
+
+
+def test_a_listener_that_hangs_is_somebody(tls: Tls, stack: ExitStack) -> None:
+    assert first_news(place(listener(stack)), tls.ca) is News.KNOCKED
+
+
+def test_a_listener_that_closes_is_somebody(tls: Tls, stack: ExitStack) -> None:
+    server = listener(stack)
+    server.settimeout(0.0)
+
+    def accept_and_close() -> None:
+        try:
+            server.accept()[0].close()
+        except BlockingIOError:
+            return
+
+    assert first_news(place(server), tls.ca, accept_and_close) is News.KNOCKED
+
+
+def full_queue(stack: ExitStack) -> socket.socket:
+    """Return a listener that accepts nobody and whose queue holds no one more."""
+    server = listener(stack, backlog=0)
+    while True:
+        client = stack.enter_context(socket.socket())
+        client.settimeout(0.2)
+        try:
+            client.connect(server.getsockname())
+        except TimeoutError:
+            return server
+
+
+def test_a_full_queue_is_somebody(tls: Tls, stack: ExitStack) -> None:
+    assert first_news(place(full_queue(stack)), tls.ca) is News.KNOCKED
+
+
+def test_a_machine_that_answers_nothing_is_nobody(tls: Tls, stack: ExitStack) -> None:
+    server = full_queue(stack)
+    # Takes the datagram, so that no ICMP tells of a living machine.
+    swallower = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    swallower.bind(server.getsockname())
+    began = time.monotonic()
+    assert first_news(place(server), tls.ca) is News.UNREACHABLE
+    assert time.monotonic() - began >= SYN_SECONDS
