@@ -310,10 +310,24 @@ def _priorities(survey: Survey) -> Iterator[Finding]:
         )
 
 
+def _witnesses(survey: Survey) -> Iterator[Finding]:
+    listening, sentinels = survey.witnesses, len(survey.sentinels)
+    if 0 < listening < sentinels:
+        found = State.WARNING if survey.witnessed else State.BAD
+        yield _found(
+            "witnesses",
+            found,
+            "",
+            f"{listening} of {sentinels} listen on every data node; a majority has to see a crash",
+            remedy="see the health of each sentinel's container: it says what its witness lacks",
+        )
+
+
 CHECKS: dict[str, tuple[Check, str]] = {
     "ports": (_reach, "every member answers"),
     "split brain": (_masters, "one master"),
     "failover timing": (_timing, "down-after and failover-timeout are sound"),
+    "witnesses": (_witnesses, "all of them listen, or they are off"),
     "fencing": (_fencing, "an isolated master stops taking writes in time"),
     "priorities": (_priorities, "all replicas have the same priority"),
     "memory": (_memory, "enough below maxmemory, not fragmented"),

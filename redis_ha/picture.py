@@ -19,6 +19,7 @@ def draw(survey: Survey, *, master_name: str) -> list[Line]:
         *_tree(survey),
         [],
         *_sentinels(survey),
+        [(f"  witnesses  {survey.witnesses} of {len(survey.sentinels)} listen", "dim")],
     ]
 
 

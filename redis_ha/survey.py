@@ -72,7 +72,8 @@ class NodeSurvey:
     """A data node: its view of itself, INFO and CONFIG as it gives them, and what others need.
 
     `skew` (s) is its clock against this machine's; `spikes` are LATENCY LATEST's worst (ms);
-    `sentinel_users` maps a sentinel's short id to the user it is connected as.
+    `sentinel_users` maps a sentinel's short id to the user it is connected as; `witnesses` is how
+    many listen there for each other's votes.
     """
 
     view: NodeView
@@ -81,6 +82,7 @@ class NodeSurvey:
     skew: float = 0.0
     spikes: Mapping[str, int] = field(default_factory=dict)
     denials: tuple[Denial, ...] = ()
+    witnesses: int = 0
     sentinel_users: Mapping[str, str] = field(default_factory=dict)
     login: Login | None = None
     lacks: tuple[Lack, ...] = ()
@@ -159,6 +161,16 @@ class Survey:
     @property
     def answering(self) -> tuple[SentinelSurvey, ...]:
         return tuple(sentinel for sentinel in self.sentinels if sentinel.answers)
+
+    @property
+    def witnesses(self) -> int:
+        """Return how many witnesses listen: those that a death of any other node leaves with."""
+        return min((n.witnesses for n in self.nodes if n.view.role is not None), default=0)
+
+    @property
+    def witnessed(self) -> bool:
+        """Say whether a crash is seen: by a majority, one witness beside each sentinel."""
+        return self.witnesses > len(self.sentinels) // 2
 
     def name(self, address: Address | None) -> str:
         """Return a member's name, or its address when it has none."""

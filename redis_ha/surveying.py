@@ -41,6 +41,7 @@ from redis_ha.survey import (
     SentinelSurvey,
     Survey,
 )
+from redis_ha.witness.vote import CHANNEL
 
 _FAILURES = (redis.RedisError, OSError, KeyError, ValueError, TypeError)
 _CONFIG = (
@@ -156,6 +157,7 @@ def _read_node(client: Any, address: Address) -> NodeSurvey:
         info=info,
         config={k: str(v) for k, v in config.items() if k not in ("masteruser", "masterauth")},
         skew=skew,
+        witnesses=int(client.execute_command("PUBSUB", "NUMSUB", CHANNEL)[1]),
         spikes={str(event[0]): int(event[3]) for event in spikes},
         denials=_denials(client),
         sentinel_users=_sentinel_users(client.client_list()),

@@ -19,6 +19,8 @@ _SWITCHOVER = {OURS: 0.3, STOCK: 1.5}
 _UNREPLICATED = 1.0
 # After SENTINEL FAILOVER alone the old master stays writable for about this long.
 _PLAIN_OVERLAP = 11.0
+# A master looks so often (s) whether it still has its replicas.
+_LOOK = 1.0
 # Between a write's effect and the moment that its client noted: a busy machine's scheduling.
 _SLACK = 0.25
 
@@ -102,7 +104,7 @@ def _at_risk(fault: Fault, fencing: float | None) -> tuple[Window, ...]:
             return (at_once,)
         case "hang":
             # It wakes as a master, and sees only at its next look that its replicas are gone.
-            return (at_once, Window(HEALING, HEALED, after=FENCING_EXTRA + _SLACK))
+            return (at_once, Window(HEALING, HEALED, after=_LOOK + _SLACK))
         case "partition":
             return (Window(BEGUN, DONE, before=_UNREPLICATED, after=until_fenced),)
         case "asymmetric-partition":
@@ -118,7 +120,7 @@ def _overlap(fault: Fault, settings: LiveSettings) -> float | None:
     if fault == "plain":
         return _PLAIN_OVERLAP
     if fault == "hang":
-        return FENCING_EXTRA + _SLACK if fencing is not None else None
+        return _LOOK + _SLACK if fencing is not None else None
     if fencing is None:
         return None
     # The other side promotes after down-after at the earliest; a cut-off master is fenced before.

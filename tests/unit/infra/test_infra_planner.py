@@ -146,7 +146,7 @@ def test_the_plan_says_what_is_lost_where() -> None:
     def losses(**settings: Any) -> dict[str, str]:
         return {p.fault: p.loss for p in make_plan(configured(**settings)).predictions}
 
-    assert losses()["partition"] == "what the isolated master accepts in 4 s"
+    assert losses()["partition"] == "what the isolated master accepts in 5 s"
     assert losses(minReplicasToWrite=0)["partition"].startswith("all that the isolated master")
     assert "same host" in losses()["host loss"]
     assert "3600 s" in losses(backupStore="s3://bucket/a")["host loss"]

@@ -37,7 +37,7 @@ LINES = {
 
 def node(view: NodeView, **info: Any) -> NodeSurvey:
     login = Login("replica", "x")
-    return NodeSurvey(view, INFO | info, CONFIG, sentinel_users=_USERS, login=login)
+    return NodeSurvey(view, INFO | info, CONFIG, witnesses=3, sentinel_users=_USERS, login=login)
 
 
 def sentinel(number: int) -> SentinelSurvey:

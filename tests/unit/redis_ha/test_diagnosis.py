@@ -43,6 +43,12 @@ TROUBLES: dict[str, tuple[Survey, str, str]] = {
         "failover timing",
         "failover-timeout",
     ),
+    "a witness is missing": (with_node(HEALTHY, 1, witnesses=2), "witnesses", "2 of 3"),
+    "one witness sees nothing": (
+        with_node(HEALTHY, 2, witnesses=1),
+        "witnesses",
+        "a majority",
+    ),
     "no fence": (with_node(HEALTHY, 0, config_min_replicas_to_write="0"), "fencing", "isolated"),
     "a late fence": (with_node(HEALTHY, 0, config_min_replicas_max_lag="5"), "fencing", "below"),
     "priorities": (

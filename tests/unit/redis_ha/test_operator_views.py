@@ -156,11 +156,14 @@ def test_scaling_the_sentinels_takes_the_quorum_along() -> None:
 
 def test_the_prediction_follows_the_settings() -> None:
     faults = {fault["fault"]: fault for fault in predict(HEALTHY)}
-    assert faults["crash"]["outage"] == "5.4-6.3 s"
-    assert "4 s" in faults["partition"]["loss"]
+    assert faults["crash"]["outage"] == "0.4-1.6 s"
+    assert faults["crash unseen"]["outage"] == "5.4-6.3 s"
+    assert "5 s" in faults["partition"]["loss"]
     loose = predict(with_node(HEALTHY, 0, config_min_replicas_to_write="0"))
     assert "until it is back" in {f["fault"]: f["loss"] for f in loose}["partition"]
     assert predict(dead(HEALTHY, 0)) == []
+    alone = predict(with_node(HEALTHY, 1, witnesses=1))
+    assert {f["fault"]: f["outage"] for f in alone}["crash"] == "5.4-6.3 s"
 
 
 MEANINGS = {

@@ -29,6 +29,18 @@ PLAIN = Request(
 )
 
 
+A_FILE = {"from_file": "dump.rdb", "snapshot": None, "identity": None}
+WITH_FILE: list[dict[str, Any]] = [
+    {"output": "x.rdb"},
+    {"config": True},
+    {"resume": True},
+    {"undo": True},
+    {"at": NOON},
+    {"offset": AtOffset(7)},
+    {"before_command": "FLUSHALL"},
+]
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -45,6 +57,9 @@ PLAIN = Request(
         {"config": True, "output": "x.rdb"},
         {"config": True, "at": NOON},
         {"config": True, "snapshot": None, "resume": True},
+        {"from_file": "dump.rdb"},
+        {"from_file": "dump.rdb", "snapshot": None},
+        *(A_FILE | more for more in WITH_FILE),
     ],
 )
 def test_options_that_do_not_go_together(changes: dict[str, Any]) -> None:
@@ -87,6 +102,14 @@ def test_a_point_needs_no_snapshot_and_goes_along(changes: dict[str, Any], expec
     ]  # fmt: skip
     # To say where the point lies, the log has to be opened.
     assert "--identity=-" in arguments(replace(request, dry_run=True))
+
+
+def test_a_plain_file_needs_neither_snapshot_nor_key_and_comes_by_pipe() -> None:
+    request = replace(PLAIN, snapshot=None, identity=None, from_file="/tmp/dump.rdb")
+    check(request)
+    assert arguments(replace(request, from_name="/tmp/dump.rdb")) == [
+        "restore", "--yes", "--from=-", "--timeout=120.0", "--from-name=/tmp/dump.rdb"
+    ]  # fmt: skip
 
 
 def test_what_was_shown_is_what_is_done() -> None:
