@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from backup_worker.config import WorkerConfig
 from backup_worker.errors import ClusterUnreachable, UsageError
@@ -27,12 +28,12 @@ def run(
     config: WorkerConfig,
     args: Sequence[str],
     *,
-    stdin: bytes | None = None,
+    stdin: bytes | BinaryIO | None = None,
 ) -> int:
     """Run `backup-worker ARGS...` in the container and return its exit code.
 
-    `stdin` is piped in; None passes our own standard input on. The operator's credentials
-    reach the command through its environment.
+    `stdin` is piped in, or read from its file; None passes our own standard input on. The
+    operator's credentials reach the command through its environment.
     Raises ClusterUnreachable when the container doesn't run, UsageError without a docker command.
     """
     container = config.container or ""
@@ -40,8 +41,10 @@ def run(
     environment = operator_environment(config)
     terminal = stdin is None and sys.stdin.isatty() and sys.stdout.isatty()
     command = exec_command(container, args, names=sorted(environment), terminal=terminal)
-    finished = subprocess.run(command, input=stdin, env=os.environ | environment, check=False)
-    return finished.returncode
+    environment = os.environ | environment
+    if isinstance(stdin, bytes):
+        return subprocess.run(command, input=stdin, env=environment, check=False).returncode
+    return subprocess.run(command, stdin=stdin, env=environment, check=False).returncode
 
 
 def exec_command(

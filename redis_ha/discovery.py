@@ -219,10 +219,10 @@ def replica_addresses(access: Access) -> list[Address]:
     )
 
 
-def find_master(access: Access) -> Address:
-    """Return the master that the sentinels' majority names and that says so itself.
+def named_master(access: Access) -> Address:
+    """Return the master that the sentinels' majority names, whatever that node says.
 
-    Raises Unreachable when too few sentinels answer, NoMaster when the node disagrees.
+    Raises Unreachable when too few sentinels answer.
     """
     views = ask_sentinels(access)
     address = majority_master(views)
@@ -233,6 +233,15 @@ def find_master(access: Access) -> Address:
             cause=_no_majority(views),
             hint="bring a majority of the sentinels back, then try again",
         )
+    return address
+
+
+def find_master(access: Access) -> Address:
+    """Return the master that the sentinels' majority names and that says so itself.
+
+    Raises Unreachable when too few sentinels answer, NoMaster when the node disagrees.
+    """
+    address = named_master(access)
     node = ask_node(access, address)
     if node.role == "master":
         return address

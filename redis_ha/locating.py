@@ -40,11 +40,15 @@ def find_site(stack: str | None, environ: Mapping[str, str]) -> Site:
             hint="set it to the cluster's CA certificate",
         )
     settings = {k: v for k, v in values.items() if k.startswith("REDIS_")}
+    known = declared(values)
+    nodes = _data_nodes(access, known)
     return Site(
         operator=access,
         app=parsed.app,
-        data_nodes=_data_nodes(access, declared(values)),
+        data_nodes=nodes,
         sentinels=numbered_sentinels(access, values),
+        # Settings older than the last `scale` don't name all.
+        complete=bool(known) and len(nodes) == len(known),
         settings=settings,
     )
 

@@ -24,7 +24,7 @@ class Member:
 
 @dataclass(frozen=True)
 class Site:
-    """One cluster; `complete` when the members come from the stack rather than from Sentinel.
+    """One cluster; `complete` when its members are known otherwise than from Sentinel.
 
     `settings` are KEY=VALUE as in the env file, `plan` the stack's output of that name.
     """

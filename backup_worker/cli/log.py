@@ -1,6 +1,6 @@
 """`backup-worker log`: what the log covers, and the commands in it."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -37,6 +37,11 @@ class Asked:
     as_json: bool
 
     @property
+    def filters(self) -> bool:
+        """Whether it says which commands are wanted."""
+        return any(one is not None for one in (self.since, self.until, self.grep))
+
+    @property
     def lists_commands(self) -> bool:
         return self.identity is not None
 
@@ -46,7 +51,7 @@ class Asked:
     "--identity",
     metavar="FILE|-",
     help="The private key that opens the log; - reads standard input. Without it the coverage is"
-    " shown.",
+    " shown.  [default with --since, --until or --grep: the file REDIS_BACKUP_IDENTITY]",
 )
 @click.option("--since", metavar="TIME", help="Only what came at or after that time.")
 @click.option("--until", metavar="TIME", help="Only what came by that time.")
@@ -82,6 +87,8 @@ def command(session: Session, /, *, since: str | None, until: str | None, **opti
         until=None if until is None else parse_moment(until, now=now),
         **options,
     )
+    if asked.filters and asked.identity is None and session.config.identity is not None:
+        asked = replace(asked, identity=str(session.config.identity))
     check(asked)
     if session.elsewhere:
         key = None if asked.identity is None else read_identity(asked.identity)
@@ -107,13 +114,13 @@ def arguments(asked: Asked) -> list[str]:
 
 def check(asked: Asked) -> None:
     """Raise UsageError for what can't be listed."""
-    filters = (asked.since, asked.until, asked.grep)
-    if not asked.lists_commands and any(one is not None for one in filters):
+    if asked.filters and not asked.lists_commands:
         raise UsageError(
             operation="read",
             subject="the command line",
             cause="only a private key opens the log's commands",
-            hint="add --identity FILE, or leave --since, --until and --grep out",
+            hint="add --identity FILE or set REDIS_BACKUP_IDENTITY, or leave --since, --until and"
+            " --grep out",
         )
     if asked.grep is not None:
         Pattern.parse(asked.grep)

@@ -26,6 +26,13 @@ from backup_worker.cli.session import Session, pass_session
     help="Write files that stock Redis starts from instead, or the RDB to standard output.",
 )
 @click.option(
+    "--from",
+    "from_file",
+    metavar="FILE.rdb|-",
+    help="Restore a plain RDB file instead of a snapshot; - reads standard input.",
+)
+@click.option("--from-name", hidden=True)
+@click.option(
     "--at",
     metavar="TIME",
     help="Replay the log up to then: RFC 3339, a local date and time, or '10 minutes ago'.",
@@ -79,6 +86,10 @@ def command(session: Session, /, **options: Any) -> None:
     --resume or taken back by --undo, from any point; if the old data is gone by then,
     --undo --identity FILE loads the safety snapshot.
 
+    With --from a plain RDB file goes the same way, one that no store holds: neither signature
+    nor key belong to it, the scratch server proves that it can be loaded. Until the restore has
+    ended a copy of it lies in the worker's state directory, for --resume.
+
     \b
     Examples:
       backup-worker restore latest --identity key.txt
@@ -89,6 +100,7 @@ def command(session: Session, /, **options: Any) -> None:
       backup-worker restore --before-command FLUSHALL --identity key.txt
       backup-worker restore --offset 3f2a9c1e:48213 --identity key.txt --output restored/
       backup-worker restore latest --config --identity key.txt
+      backup-worker restore --from dump.rdb
       backup-worker restore --resume --identity key.txt
     """
     request = _request(**options)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import age
 from backup_worker import status as statuses
+from backup_worker.cli import restore_file
 from backup_worker.cli import restore_text as texts
 from backup_worker.cli.identity import open_identities
 from backup_worker.cli.restore_config import beside, show_differences
@@ -22,9 +23,10 @@ from backup_worker.errors import BackupError, RefusedForSafety, UsageError
 from backup_worker.log.history import read_history
 from backup_worker.manifest import Kind, Manifest
 from backup_worker.progress import Report
-from backup_worker.restore import directory, live
+from backup_worker.restore import directory, live, rdb_file
 from backup_worker.restore import journal as journals
 from backup_worker.restore.files import unwritable
+from backup_worker.restore.journal import Journal
 from backup_worker.restore.loader import OpenData, Target
 from backup_worker.restore.replay import Opener
 from backup_worker.snapshot import take_snapshot
@@ -41,6 +43,8 @@ def run(session: Session, request: Request) -> None:
         restore.into_files(request.output)
     elif request.resume or request.undo:
         restore.go_on()
+    elif request.from_file is not None:
+        restore.file_into_cluster(request.from_file)
     else:
         restore.into_cluster()
 
@@ -156,25 +160,46 @@ class Restore:
                 force=request.force,
                 replay=located.replay if located else None,
             )
-            fields = texts.plan_fields(plan, located, values=request.values)
-            if request.dry_run:
-                texts.print_plan(fields, as_json=request.as_json)
-                return
-            if not request.yes:
-                texts.print_plan(fields, as_json=False)
-                texts.confirm("Replace it?", from_stdin=request.identity == "-")
-            with display() as report:
-                outcome = live.restore(
-                    self.target,
-                    plan,
-                    open_data=self.opener.write,
-                    safety_snapshot=None if request.no_safety_snapshot else self.take_snapshot,
-                    now=datetime.now(UTC),
-                    force=request.force,
-                    report=report,
-                )
-            statuses.note_restore(self.target.state, sum(outcome.seconds.values()))
-            texts.print_outcome(outcome, as_json=request.as_json)
+            if self._agreed(plan, located):
+                self._replace(plan, self.opener.write)
+
+    def file_into_cluster(self, source: str) -> None:
+        """Restore a plain file into the live cluster, after asking."""
+        request, target = self.request, self.target
+        name = request.from_name or ("standard input" if source == restore_file.STDIN else source)
+        with journals.exclusive(target.state):
+            plan = restore_file.prepare(
+                target, source, name, dry_run=request.dry_run, force=request.force
+            )
+            if self._agreed(plan):
+                plan = restore_file.kept(plan, source, target.state)
+                self._replace(plan, restore_file.open_kept(target.state))
+
+    def _agreed(self, plan: live.Plan, located: Located | None = None) -> bool:
+        """Show the plan and ask where that is wanted; say whether to go on."""
+        request = self.request
+        fields = texts.plan_fields(plan, located, values=request.values)
+        if request.dry_run:
+            texts.print_plan(fields, as_json=request.as_json)
+        elif not request.yes:
+            texts.print_plan(fields, as_json=False)
+            texts.confirm("Replace it?", from_stdin="-" in (request.identity, request.from_file))
+        return not request.dry_run
+
+    def _replace(self, plan: live.Plan, open_data: OpenData) -> None:
+        request = self.request
+        with display() as report:
+            outcome = live.restore(
+                self.target,
+                plan,
+                open_data=open_data,
+                safety_snapshot=None if request.no_safety_snapshot else self.take_snapshot,
+                now=datetime.now(UTC),
+                force=request.force,
+                report=report,
+            )
+        statuses.note_restore(self.target.state, sum(outcome.seconds.values()))
+        texts.print_outcome(outcome, as_json=request.as_json)
 
     def go_on(self) -> None:
         """Finish or take back the restore that is open."""
@@ -188,7 +213,7 @@ class Restore:
                     cause="none is open",
                     hint="`backup-worker restore SNAPSHOT` begins one",
                 )
-            open_data = self.open_data
+            open_data = self._data_to_go_on(journal)
             if request.undo and open_data is not None and not request.yes:
                 texts.print_undo(journal)
                 texts.confirm("Go on?", from_stdin=request.identity == "-")
@@ -197,12 +222,20 @@ class Restore:
                 outcome = way(target, journal, open_data=open_data, report=report)
             texts.print_outcome(outcome, as_json=request.as_json)
 
+    def _data_to_go_on(self, journal: Journal) -> OpenData | None:
+        """A plain file's copy is needed to resume only: an undo loads the safety snapshot."""
+        if self.request.resume and rdb_file.is_file(journal.snapshot):
+            return restore_file.open_kept(self.target.state)
+        return self.open_data
+
 
 def identity_source(session: Session, request: Request) -> str | None:
     """Say where the private key is: --identity, else REDIS_BACKUP_IDENTITY.
 
     Raises UsageError when there is none and nothing can be done without.
     """
+    if request.from_file is not None:
+        return None
     source = request.identity or session.config.identity
     if source is None and not (request.resume or request.undo or request.dry_run):
         raise UsageError(

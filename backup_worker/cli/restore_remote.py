@@ -11,11 +11,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import click
 
 from backup_worker import contents, contents_files, remote
+from backup_worker.cli import restore_file
 from backup_worker.cli import restore_text as texts
 from backup_worker.cli.identity import read_identity
 from backup_worker.cli.restore_config import print_differences
@@ -27,7 +28,7 @@ from backup_worker.config import WorkerConfig
 from backup_worker.log.plan import AtOffset
 from backup_worker.manifest import contents_key
 from backup_worker.progress import Progress, Report
-from backup_worker.restore import directory
+from backup_worker.restore import directory, rdb_file
 
 _CHUNK = 1024 * 1024
 
@@ -40,6 +41,8 @@ def run(session: Session, request: Request) -> None:
         require_pipe()
     if request.config:
         _show_differences(config, request)
+    elif request.from_file is not None:
+        _from_file(config, request, request.from_file)
     elif request.output == "-" or request.dry_run:
         _forward(config, request)
     elif request.output is not None:
@@ -66,6 +69,7 @@ def arguments(request: Request) -> list[str]:
         "--output=-": request.output is not None,
         "--values": request.values,
         "--config": request.config,
+        "--from=-": request.from_file is not None,
     }
     words = [word for word, wanted in flags.items() if wanted]
     words.append(f"--timeout={request.timeout}")
@@ -73,6 +77,8 @@ def arguments(request: Request) -> list[str]:
         words.append(f"--at={request.at.isoformat()}")
     if (wanted := request.offset) is not None:
         words.append(f"--offset={wanted.replid + ':' if wanted.replid else ''}{wanted.offset}")
+    if request.from_name is not None:
+        words.append(f"--from-name={request.from_name}")
     if request.before_command is not None:
         words.append(f"--before-command={request.before_command}")
     return ["restore", *words, *([request.snapshot] if request.snapshot else [])]
@@ -101,14 +107,34 @@ def pinned(request: Request, plan: dict[str, Any]) -> Request:
     return replace(request, snapshot=plan["snapshot"], offset=offset, at=None, before_command=None)
 
 
-def _plan(config: WorkerConfig, request: Request, key: bytes) -> dict[str, Any]:
+def _from_file(config: WorkerConfig, request: Request, source: str) -> None:
+    """Stream a file in by standard input; it is looked at here first, to name it as it is here."""
+    if source == restore_file.STDIN:
+        restore_file.require_piped()
+        if not (request.yes or request.dry_run):
+            texts.confirm("Replace it?", from_stdin=True)
+        raise click.exceptions.Exit(remote.run(config, arguments(request)))
+    rdb_file.describe(restore_file.content(source), source)
+    request = replace(request, from_name=source)
+    if not (request.yes or request.dry_run):
+        with Path(source).open("rb") as file:
+            texts.show_plan(_plan(config, request, file))
+        texts.confirm("Replace it?", from_stdin=False)
+    with Path(source).open("rb") as file:
+        code = remote.run(config, arguments(request), stdin=file)
+    raise click.exceptions.Exit(code)
+
+
+def _plan(config: WorkerConfig, request: Request, stdin: bytes | BinaryIO) -> dict[str, Any]:
+    """Return what a dry run there would do; `stdin` is the key, or the file of --from."""
     asked = replace(request, dry_run=True, as_json=True)
-    stdin = key if _needs_key(asked) else b""
+    if not (_needs_key(asked) or request.from_file):
+        stdin = b""
     plan: dict[str, Any] = json.loads(_output(config, arguments(asked), stdin=stdin))
     return plan
 
 
-def _output(config: WorkerConfig, words: Sequence[str], *, stdin: bytes) -> bytes:
+def _output(config: WorkerConfig, words: Sequence[str], *, stdin: bytes | BinaryIO) -> bytes:
     """Return what a command in the container prints; ends with its exit code when that isn't 0."""
     with _process(config, words, stdin=stdin) as process:
         output = b"".join(iter(lambda: _read(process), b""))
@@ -170,7 +196,7 @@ def _received(
 
 @contextmanager
 def _process(
-    config: WorkerConfig, words: Sequence[str], *, stdin: bytes
+    config: WorkerConfig, words: Sequence[str], *, stdin: bytes | BinaryIO
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run a command in the container whose output is read here; it is ended with the block."""
     container = config.container or ""
@@ -178,12 +204,15 @@ def _process(
     environment = remote.operator_environment(config)
     command = remote.exec_command(container, words, names=sorted(environment), terminal=False)
     with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=os.environ | environment
+        command,
+        stdin=subprocess.PIPE if isinstance(stdin, bytes) else stdin,
+        stdout=subprocess.PIPE,
+        env=os.environ | environment,
     ) as process:
         try:
             # A command that ended at once reads nothing; its exit code tells why.
             with suppress(BrokenPipeError), process.stdin or nullcontext() as pipe:
-                if pipe is not None:
+                if pipe is not None and isinstance(stdin, bytes):
                     pipe.write(stdin)
             yield process
         except BaseException:

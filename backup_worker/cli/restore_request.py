@@ -9,7 +9,7 @@ from backup_worker.log.plan import AtOffset
 
 @dataclass(frozen=True)
 class Request:
-    """The command line, checked."""
+    """The command line, checked. `from_name` is what a file on standard input is called."""
 
     snapshot: str | None
     identity: str | None
@@ -27,6 +27,8 @@ class Request:
     before_command: str | None = None
     values: bool = False
     config: bool = False
+    from_file: str | None = None
+    from_name: str | None = None
 
     @property
     def has_point(self) -> bool:
@@ -44,6 +46,11 @@ def check(request: Request) -> None:
             "an interrupted restore knows its snapshot, its point and its target",
             "give --resume or --undo without SNAPSHOT, --output, --dry-run and a point",
         )
+    if request.from_file is not None and _not_with_a_file(request):
+        raise _usage(
+            "--from restores a plain file as it is: no store, no key and no log belong to it",
+            "give it without SNAPSHOT, --identity, --output, --resume, --undo or a point",
+        )
     if request.config and (going_on or request.output or request.has_point):
         raise _usage(
             "--config only compares, with what stands in one snapshot",
@@ -52,10 +59,17 @@ def check(request: Request) -> None:
     points = (request.at, request.offset, request.before_command)
     if sum(one is not None for one in points) > 1:
         raise _usage("--at, --offset and --before-command exclude each other", "name one of them")
-    if not (going_on or request.has_point or request.snapshot):
+    if not (going_on or request.has_point or request.snapshot or request.from_file):
         raise _usage(
-            "no snapshot was named", "name one, or `latest`, or a point with --at or --offset"
+            "no snapshot was named",
+            "name one, or `latest`, or a point with --at or --offset, or a file with --from",
         )
+
+
+def _not_with_a_file(request: Request) -> bool:
+    named = (request.snapshot, request.identity, request.output)
+    others = (request.config, request.resume, request.undo, request.has_point)
+    return any(one is not None for one in named) or any(others)
 
 
 def _usage(cause: str, hint: str) -> UsageError:

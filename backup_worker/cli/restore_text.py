@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +34,12 @@ def print_plan(fields: dict[str, Any], *, as_json: bool) -> None:
 
 def plan_fields(plan: Plan, located: Located | None, *, values: bool) -> dict[str, Any]:
     """Return a plan as JSON can carry it (from the container to the host)."""
-    manifest = plan.manifest
+    data = plan.data
     return {
-        "snapshot": manifest.id,
-        "taken": f"{manifest.taken_at:%Y-%m-%d %H:%M:%S} UTC, {human_age(manifest.taken_at)} ago",
-        "engine": f"{manifest.engine.name} {manifest.engine.version}",
-        "rdb_bytes": manifest.rdb.size,
+        "snapshot": data.id,
+        "taken": _taken(data.taken_at),
+        "engine": f"{data.engine.name} {data.engine.version}",
+        "rdb_bytes": data.rdb.size,
         "master": str(plan.master),
         "nodes": [str(node.address) for node in plan.seen.nodes],
         "missing": [str(address) for address in plan.missing],
@@ -47,11 +48,17 @@ def plan_fields(plan: Plan, located: Located | None, *, values: bool) -> dict[st
     }
 
 
+def _taken(at: datetime | None) -> str:
+    if at is None:
+        return "not known"
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC, {human_age(at)} ago"
+
+
 def show_plan(fields: dict[str, Any]) -> None:
     """Print a plan for a person."""
     size = human_size(fields["rdb_bytes"])
     point = fields["point"]
-    since = "that point" if point else "the snapshot"
+    since = "that point" if point else "then"
     lines = {
         "snapshot": f"{fields['snapshot']} ({size}, {fields['engine']})",
         "taken": fields["taken"],

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from backup_worker.errors import RefusedForSafety
-from backup_worker.manifest import Manifest
+from backup_worker.manifest import Engine
 from backup_worker.restore.compatibility import can_read
+from backup_worker.restore.rdb_file import RdbFile, Restorable
 from backup_worker.restore.survey import NodeState, ScratchState, Seen, SentinelState
 from backup_worker.scratch import Binary
 from redis_ha.connection import Address
@@ -24,7 +25,7 @@ class Place:
 
 def reasons_against(
     seen: Seen,
-    manifest: Manifest,
+    data: Restorable,
     *,
     master: Address,
     place: Place,
@@ -33,15 +34,15 @@ def reasons_against(
 ) -> list[str]:
     """Name every reason not to begin; empty when a live restore may start.
 
-    `log_bytes` is how much of the log is replayed after the snapshot.
+    `data` is what is restored; `log_bytes` is how much of the log is replayed after it.
     `force` accepts data nodes that do not answer: they follow the master when they are back.
     """
     return [
         *(text for one in seen.sentinels if (text := _sentinel_trouble(one, master))),
         *_epoch_trouble(seen.sentinels),
         *(text for node in seen.nodes if (text := _node_trouble(node, master, force=force))),
-        *_unreadable(seen.nodes, manifest, place.binary),
-        *_too_little_disk(manifest.rdb.size + log_bytes, place),
+        *_unreadable(seen.nodes, data.engine, place.binary),
+        *_too_little_disk(_to_write(data) + log_bytes, place),
     ]
 
 
@@ -96,7 +97,7 @@ def _node_trouble(node: NodeState, master: Address, *, force: bool) -> str | Non
     return None
 
 
-def _unreadable(nodes: Sequence[NodeState], manifest: Manifest, binary: Binary) -> list[str]:
+def _unreadable(nodes: Sequence[NodeState], writer: Engine, binary: Binary) -> list[str]:
     readers = [("the scratch server", binary.engine, binary.version)] + [
         (f"data node {node.address}", node.engine, node.version)
         for node in nodes
@@ -104,10 +105,15 @@ def _unreadable(nodes: Sequence[NodeState], manifest: Manifest, binary: Binary) 
     ]
     return [
         f"{reader} runs {engine} {version}, which does not read RDB version "
-        f"{manifest.engine.rdb_version} ({manifest.engine.name} {manifest.engine.version})"
+        f"{writer.rdb_version} ({writer.name} {writer.version})"
         for reader, engine, version in readers
-        if not can_read(engine, version, manifest.engine.rdb_version)
+        if not can_read(engine, version, writer.rdb_version)
     ]
+
+
+def _to_write(data: Restorable) -> int:
+    """Bytes: a plain file's copy is linked, not copied again."""
+    return 0 if isinstance(data, RdbFile) and data.kept else data.rdb.size
 
 
 def _too_little_disk(size: int, place: Place) -> list[str]:

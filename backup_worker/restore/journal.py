@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from backup_worker.errors import BackupError, RefusedForSafety
+from backup_worker.restore import rdb_file
 from backup_worker.restore.files import published, sync_directory, unwritable
 from redis_ha.connection import Address
 
@@ -61,6 +62,8 @@ class Point:
 @dataclass(frozen=True)
 class Journal:
     """An open restore, of `snapshot` and the log after it up to `point` (None: without a log).
+
+    `snapshot` may be the id of a plain RDB file, whose copy then lies beside the journal.
 
     `hold` (ms) is the down-after that keeps Sentinel still meanwhile; `config_epoch` tells a
     failover that happened all the same. `scratch_replids` are the histories of the scratch
@@ -144,7 +147,11 @@ def close(state: Path) -> None:
 
 @contextmanager
 def exclusive(state: Path) -> Iterator[None]:
-    """Let one restore at a time work on a state directory; a killed process lets go by itself."""
+    """Let one restore at a time work on a state directory; a killed process lets go by itself.
+
+    A plain file's copy is deleted at the end unless a restore is open, and at the beginning where
+    a killed process left it.
+    """
     try:
         state.mkdir(parents=True, exist_ok=True)
         file = (state / LOCK_NAME).open("w")
@@ -160,4 +167,13 @@ def exclusive(state: Path) -> Iterator[None]:
                 cause="another restore is running",
                 hint="wait until it has ended",
             ) from None
-        yield
+        try:
+            _tidy(state)
+            yield
+        finally:
+            _tidy(state)
+
+
+def _tidy(state: Path) -> None:
+    if not (state / FILE_NAME).exists():
+        rdb_file.forget(state)

@@ -1,6 +1,7 @@
-"""A snapshot into the live cluster without a restart, in five steps that can be taken back.
+"""Data into the live cluster without a restart, in five steps that can be taken back.
 
-1. Load it into a scratch redis-server, which proves it; take a safety snapshot.
+1. Load a snapshot, or an RDB file, into a scratch redis-server, which proves it; take a safety
+   snapshot.
 2. Hold: raise Sentinel's down-after, drop min-replicas-to-write (journal first, then act).
 3. Make every data node a replica of the scratch server; one fork serves them all.
 4. Make the master a master again; the others continue from it by partial resynchronisation.
@@ -21,12 +22,12 @@ import redis
 from backup_worker import scratch
 from backup_worker.errors import BackupError, ClusterUnreachable
 from backup_worker.log.plan import Replay
-from backup_worker.manifest import Manifest
 from backup_worker.progress import Report, ignore
 from backup_worker.restore import conditions, decision
 from backup_worker.restore import journal as journals
 from backup_worker.restore.journal import Journal, NodeBefore, Point, SentinelBefore, Stage
 from backup_worker.restore.loader import OpenData, ScratchLoader, Target
+from backup_worker.restore.rdb_file import Restorable
 from backup_worker.restore.runner import RESUME_OR_UNDO, OldDataGone, Runner, Stuck
 from backup_worker.restore.survey import Seen, look
 from redis_ha import discovery
@@ -48,12 +49,12 @@ _AFTER_FAILOVER = (
 
 @dataclass(frozen=True)
 class Plan:
-    """What would be done: the snapshot, the master, the cluster now, nodes left out (--force).
+    """What would be done: with which data, the master, the cluster now, nodes left out (--force).
 
     `replay` is the log up to the wanted point; None for the snapshot as it is.
     """
 
-    manifest: Manifest
+    data: Restorable
     master: Address
     seen: Seen
     missing: tuple[Address, ...]
@@ -73,7 +74,7 @@ class Plan:
     @property
     def size(self) -> int:
         """Bytes to load, plain."""
-        return self.manifest.rdb.size + (self.replay.size if self.replay else 0)
+        return self.data.rdb.size + (self.replay.size if self.replay else 0)
 
 
 @dataclass(frozen=True)
@@ -93,9 +94,7 @@ class Outcome:
     point: Point | None = None
 
 
-def prepare(
-    target: Target, manifest: Manifest, *, force: bool, replay: Replay | None = None
-) -> Plan:
+def prepare(target: Target, data: Restorable, *, force: bool, replay: Replay | None = None) -> Plan:
     """Look at the cluster and refuse with every reason against; touches nothing.
 
     Raises ClusterUnreachable, RefusedForSafety.
@@ -112,15 +111,15 @@ def prepare(
     place = conditions.Place(scratch.find_binary(), _free_bytes(target.state))
     reasons = conditions.reasons_against(
         seen,
-        manifest,
+        data,
         master=master,
         place=place,
         force=force,
         log_bytes=replay.size if replay else 0,
     )
-    conditions.require_none(reasons, snapshot=manifest.id)
+    conditions.require_none(reasons, snapshot=data.id)
     missing = tuple(node.address for node in seen.nodes if node.view.role is None)
-    return Plan(manifest, master, seen, missing, replay)
+    return Plan(data, master, seen, missing, replay)
 
 
 def require_no_open_restore(state: Path) -> None:
@@ -147,7 +146,7 @@ def restore(
     `safety_snapshot` takes one and returns its id. A failure before the master holds the new
     data is taken back.
     """
-    snapshot = plan.manifest.id
+    snapshot = plan.data.id
     with ScratchLoader(target, snapshot, plan.master, open_data, report, plan.point) as loader:
         loader.load()
         too_large = conditions.memory_trouble(loader.state(), plan.seen.nodes)
@@ -157,9 +156,9 @@ def restore(
             take = partial(safety_snapshot, report)
             safety = loader.timed(SAFETY_SNAPSHOT, take)
         # Minutes may have passed: look again before anything is touched.
-        plan = prepare(target, plan.manifest, force=force, replay=plan.replay)
+        plan = prepare(target, plan.data, force=force, replay=plan.replay)
         journal = begin(plan, safety, now)
-        runner = _runner(target, loader, report, size=plan.manifest.rdb.size)
+        runner = _runner(target, loader, report, size=plan.data.rdb.size)
         try:
             seen = runner.finish(journal)
         except BaseException as error:
@@ -205,7 +204,7 @@ def begin(plan: Plan, safety_snapshot: str | None, now: datetime) -> Journal:
     """Write down the cluster as it is; pure."""
     nodes = [node for node in plan.seen.nodes if node.view.role is not None]
     return Journal(
-        snapshot=plan.manifest.id,
+        snapshot=plan.data.id,
         safety_snapshot=safety_snapshot,
         started_at=now,
         stage=Stage.HOLD,

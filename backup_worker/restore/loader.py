@@ -9,15 +9,17 @@ from typing import Self, TypeVar
 
 from backup_worker import scratch
 from backup_worker.config import ScratchSettings
-from backup_worker.errors import BackupError, UsageError
+from backup_worker.errors import BackupError, SnapshotCorrupt, UsageError
 from backup_worker.progress import Progress, Report, ignore
+from backup_worker.restore import rdb_file
 from backup_worker.restore.journal import Point
 from backup_worker.restore.survey import ScratchState, count_keys
 from redis_ha.connection import Address
 from redis_ha.discovery import Access
 
 T = TypeVar("T")
-# Writes a snapshot, and the log up to a point if there is one, into a directory: all checked.
+# Writes what is loaded, and the log up to a point if there is one, into a directory: all checked.
+# A plain file's content is checked by loading it.
 OpenData = Callable[[str, Point | None, Path, Report], None]
 # Its pings rest this long once every node is linked; the switch takes milliseconds.
 _FROZEN_SECONDS = 3600.0
@@ -70,7 +72,8 @@ class ScratchLoader:
             raise self._ended(self._server)
         open_data = self._require_identity()
         directory = self._stack.enter_context(scratch.workspace(self.target.state))
-        self.timed("decrypt", lambda: open_data(self.snapshot, self.point, directory, self.report))
+        phase = "open" if rdb_file.is_file(self.snapshot) else "decrypt"
+        self.timed(phase, lambda: open_data(self.snapshot, self.point, directory, self.report))
         server = scratch.running(
             self.target.scratch,
             ca=self.target.access.ca,
@@ -79,7 +82,10 @@ class ScratchLoader:
             patience=self.target.patience,
             on_progress=lambda percent: self.report(Progress("load", int(percent), 100)),
         )
-        self._server = self.timed("load", lambda: self._stack.enter_context(server))
+        try:
+            self._server = self.timed("load", lambda: self._stack.enter_context(server))
+        except SnapshotCorrupt as error:
+            raise self._refused(error) from error
 
     def state(self) -> ScratchState | None:
         """Return how it does; None when it does not run."""
@@ -122,6 +128,16 @@ class ScratchLoader:
                 hint="add --identity FILE; the restore stays open until then",
             )
         return self.open_data
+
+    def _refused(self, error: SnapshotCorrupt) -> SnapshotCorrupt:
+        """Name what the server did not accept."""
+        plain = rdb_file.is_file(self.snapshot)
+        return SnapshotCorrupt(
+            operation="load",
+            subject=self.snapshot,
+            cause=error.cause,
+            hint="`redis-check-rdb` shows where it breaks" if plain else error.hint,
+        )
 
     def _ended(self, server: scratch.ScratchServer) -> BackupError:
         return BackupError(

@@ -17,7 +17,7 @@ Usage: ${0##*/} COMMAND
   status                 who is master, who follows, whom the sentinels name
   scale N                N replicas
   backup [PATH]          take a snapshot; with PATH also write it there, as files or as FILE.rdb
-  restore PATH           put a snapshot back: its id, or latest
+  restore PATH           put data back: a snapshot's id, latest, or an RDB file
   failover               hand the mastership over without losing a write
 
 What follows status, restore and failover is passed on; see redis-ha --help, backup-worker --help.
@@ -72,6 +72,7 @@ backup() {
 
 restore() {
     [ $# -gt 0 ] || fail "restore what? A snapshot's id, latest, or an RDB file" 2
+    [ ! -f "$1" ] || set -- --from "$@"
     backup-worker restore "$@"
 }
 

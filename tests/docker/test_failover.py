@@ -7,6 +7,7 @@ from tests.docker.stack import LiveCluster, docker, eventually
 
 Figure = Callable[[str], None]
 DOWN_AFTER = 5.0
+ROUNDS = 3
 
 
 def masters(cluster: LiveCluster, *, besides: str) -> list[str]:
@@ -49,7 +50,7 @@ def test_killed_master_is_replaced_and_returns_as_a_replica(
     cluster: LiveCluster, figure: Figure
 ) -> None:
     promoted, named = [], []
-    for _ in range(10):
+    for _ in range(ROUNDS):
         old = cluster.master()
         docker("kill", cluster.container(old))
         promoted.append(new_master_after(cluster, old))

@@ -61,6 +61,28 @@ def test_backup_to_a_path_and_restore(cluster: LiveCluster, tmp_path: Path) -> N
     assert cluster.client(cluster.master()).get("guide") == "before"
 
 
+def test_restore_takes_a_plain_file(cluster: LiveCluster, tmp_path: Path) -> None:
+    file = tmp_path / "dump.rdb"
+    cluster.client(cluster.master()).set("guide", "in the file")
+    before = cluster.digests()
+    cluster.worker("snapshot")
+    cluster.worker("restore", "latest", "--output", str(file))
+    cluster.client(cluster.master()).flushall()
+    setup(cluster, "restore", str(file), "--yes")
+    cluster.wait_until_healthy()
+    assert cluster.digests() == before
+    # A drill, of the snapshot that the worker takes after a restore, has a file of its own.
+    others = ["(", "-path", "/proc", "-o", "-name", "drill", ")", "-prune", "-o"]
+    left = ["find", "/", *others, "-name", "*.rdb", "-print"]
+    # What it may not read makes it complain, and hides no file of the worker's.
+    assert docker("exec", cluster.container("backup-worker"), *left, check=False) == ""
+    file.write_bytes(b"no RDB")
+    refused = script(cluster, "redis-ha-setup.sh", "restore", str(file), "--yes", check=False)
+    assert refused.returncode == 4
+    assert str(file) in refused.stderr
+    assert cluster.digests() == before
+
+
 def test_stop_keeps_the_data_and_restart_brings_all_back(all_running: LiveCluster) -> None:
     cluster = all_running
     cluster.client(cluster.master()).set("survives", "a stop")

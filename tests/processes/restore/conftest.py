@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 
@@ -64,20 +64,28 @@ class Worker:
     def key(self) -> Path:
         return self.directory / "key.txt"
 
-    def start(self, *args: str, binary: bool = False, **changes: str) -> "subprocess.Popen[Any]":
+    def start(
+        self,
+        *args: str,
+        binary: bool = False,
+        stdin: int | BinaryIO = subprocess.DEVNULL,
+        **changes: str,
+    ) -> "subprocess.Popen[Any]":
         return subprocess.Popen(
             [sys.executable, "-m", "backup_worker", *args],
             env=os.environ | self.environment | changes,
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=not binary,
             cwd=self.directory,
         )
 
-    def run(self, *args: str, **changes: str) -> Finished:
+    def run(
+        self, *args: str, stdin: int | BinaryIO = subprocess.DEVNULL, **changes: str
+    ) -> Finished:
         """Run the command to its end, within two minutes."""
-        with self.start(*args, **changes) as process:
+        with self.start(*args, stdin=stdin, **changes) as process:
             stdout, stderr = process.communicate(timeout=120)
         return Finished(process.returncode, stdout, stderr)
 
@@ -92,7 +100,8 @@ class Worker:
 
     def kill_at(self, stage: str, *args: str, later: float = 0.0) -> None:
         """Run a restore and kill -9 it when its journal says that stage, or some seconds later."""
-        with self.start("restore", "--yes", "--identity", str(self.key), *args) as process:
+        key = () if "--from" in args else ("--identity", str(self.key))
+        with self.start("restore", "--yes", *key, *args) as process:
             deadline = time.monotonic() + 60
             while self.stage() != stage:
                 assert process.poll() is None, process.communicate()
