@@ -10,6 +10,7 @@ import hashlib
 import re
 import secrets
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -28,6 +29,8 @@ ENGINES = ("redis-server", "valkey-server")
 RDB_NAME = "dump.rdb"
 _CONTROL = "control"
 _TOO_NEW = re.compile(r"Can't handle RDB format version (\d+)")
+# How a server ends that trips over what it loads: an assertion, or an address that is none.
+_CRASHES = (signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL)
 # What redis-server says before it exits because of the files' content (rdb.c, aof.c).
 _BAD_FILE = (
     "Short read or OOM",
@@ -285,22 +288,27 @@ def _refused(server: ScratchServer) -> BackupError:
             hint="run the restore with the engine that wrote the snapshot, or a newer one",
         )
     bad = next((line for line in log.splitlines() if any(text in line for text in _BAD_FILE)), None)
-    if bad is None:
+    if bad is None and -server.process.returncode not in _CRASHES:
         return _failed(server, _death(server))
     return SnapshotCorrupt(
         operation="load",
         subject="the snapshot into the scratch server",
-        cause=bad.partition("# ")[2] or bad,
+        cause=bad.partition("# ")[2] or bad if bad else f"the server crashed: {_crash(log)}",
         hint="restore another snapshot: `backup-worker list` shows them",
     )
 
 
+def _crash(log: str) -> str:
+    """Return the line of a crash report that says what went wrong."""
+    lines = [line.partition("# ")[2] for line in log.splitlines() if "# " in line]
+    telling = (line for line in lines if line.startswith(("==>", "===>", "Guru", "crashed by")))
+    return next(telling, lines[-1] if lines else "it wrote no log").lstrip("=> ")
+
+
 def _death(server: ScratchServer) -> str:
     code = server.process.returncode
-    how = f"killed by signal {-code}" if code < 0 else f"ended with status {code}"
-    return (
-        f"it was {how}: {server.last_words()}" if code < 0 else f"it {how}: {server.last_words()}"
-    )
+    how = f"was killed by signal {-code}" if code < 0 else f"ended with status {code}"
+    return f"it {how}: {server.last_words()}"
 
 
 def _failed(server: ScratchServer, cause: str) -> BackupError:
