@@ -34,6 +34,7 @@ class Heartbeat:
         self._monotonic = monotonic
         self._last_sign = monotonic()
         self._end = threading.Event()
+        self._writing = threading.Lock()
 
     def sign_of_life(self) -> None:
         """Say that the work goes on."""
@@ -54,11 +55,12 @@ class Heartbeat:
         """Write now, atomically, unless the work is stuck."""
         if self._monotonic() - self._last_sign > STUCK_SECONDS:
             return
-        for path, text in self._texts.items():
-            temporary = path.with_name(f".{path.name}.{os.getpid()}")
-            with suppress(OSError):
-                temporary.write_text(text().replace("\n", " ") + "\n")
-                temporary.replace(path)
+        with self._writing:  # two threads write: one must not empty what the other puts in place
+            for path, text in self._texts.items():
+                temporary = path.with_name(f".{path.name}.{os.getpid()}")
+                with suppress(OSError):
+                    temporary.write_text(text().replace("\n", " ") + "\n")
+                    temporary.replace(path)
 
     def _beat(self) -> None:
         while not self._end.wait(BEAT_SECONDS):

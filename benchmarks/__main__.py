@@ -20,6 +20,7 @@ from benchmarks import client, follow, snapshot
 RESULTS = Path(__file__).parent / "results"
 BENCHMARKS: Mapping[str, Callable[..., dict[str, Any]]] = {
     "snapshot": snapshot.measure,
+    "growth": snapshot.measure_growth,
     "client": client.measure,
     "follow": follow.measure,
 }

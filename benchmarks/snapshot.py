@@ -25,6 +25,7 @@ from tests.processes.cluster_process import Process
 from tests.processes.worker_command import WorkerCommand, watch_memory
 
 GOAL = 1.05
+GOAL_RSS = {"file": 64 << 20, "s3": 96 << 20}
 _VALUE = 1024
 _SETTINGS = Settings(
     data_nodes=2,
@@ -62,6 +63,40 @@ def measure(*, megabytes: int = 700, pairs: int = 5) -> dict[str, Any]:
             "file": compare(WorkerCommand(directory, cluster), cluster, pairs=pairs),
             "s3": compare(WorkerCommand(directory, cluster, settings=s3), cluster, pairs=pairs),
         }
+
+
+def measure_growth(*, megabytes: int = 700) -> dict[str, Any]:
+    """Snapshot a quarter of the data and all of it: time (s) is to grow as the data, RSS not."""
+    with (
+        tempfile.TemporaryDirectory() as name,
+        filled(Path(name), megabytes // 4) as cluster,
+        s3_settings(Path(name) / "s3") as s3,
+    ):
+        stores = {
+            "file": WorkerCommand(Path(name), cluster),
+            "s3": WorkerCommand(Path(name), cluster, settings=s3),
+        }
+        small = {kind: run_snapshot(worker) for kind, worker in stores.items()}
+        fill(cluster.master, megabytes)
+        cluster.wait_until_healthy(120)
+        large = {kind: run_snapshot(worker) for kind, worker in stores.items()}
+    return {
+        "benchmark": "growth",
+        "goal_peak_rss_bytes": GOAL_RSS,
+        **{kind: grown(small[kind], large[kind]) for kind in stores},
+    }
+
+
+def grown(small: tuple[Run, dict[str, Any]], large: tuple[Run, dict[str, Any]]) -> dict[str, Any]:
+    """Compare the snapshots of less and of more data."""
+    (less, first), (more, last) = small, large
+    return {
+        "rdb_bytes": [first["rdb_size"], last["rdb_size"]],
+        "transfer_seconds": [less.transfer, more.transfer],
+        "data_factor": round(last["rdb_size"] / first["rdb_size"], 2),
+        "time_factor": round(more.transfer / less.transfer, 2),
+        "peak_rss_bytes": [less.peak, more.peak],
+    }
 
 
 def compare(worker: WorkerCommand, cluster: Cluster, *, pairs: int) -> dict[str, Any]:

@@ -44,6 +44,8 @@ from redis_ha.discovery import Access
 _PAUSE, _LONG_PAUSE, _SHORT_PAUSES = 0.25, 1.0, 60
 # A node that takes longer (s) to say what it is can't serve.
 _ASK_TIMEOUT = 1.0
+# A link that lasted so long (s) was worth something: after its loss the next is sought at once.
+_PROVEN_SECONDS = 1.0
 # A source that failed is the last choice for so long (s).
 _AVOID_SECONDS = 5.0
 # A full spool takes the stream up again once no more than this share of it is taken.
@@ -230,8 +232,9 @@ class Follower:
         )
 
     def _follow(self, target: Target, stop: threading.Event) -> bool:
-        """Follow one source until it is lost or `stop` is set."""
+        """Follow one source until it is lost or `stop` is set; say whether that lasted."""
         position, source = target.position, target.source
+        silent_since, began = self._board.standing.silent_since, steady_clock()
         pieces = follow(
             self._access, source, replid=position.timeline.replid, offset=position.offset
         )
@@ -239,7 +242,10 @@ class Follower:
             with closing(pieces):
                 next(pieces)
                 self._attached(target)
-                with self._writing(target) as writer, SourceWatch(self._access, source) as watch:
+                with (
+                    self._writing(target, silent_since) as writer,
+                    SourceWatch(self._access, source) as watch,
+                ):
                     self._receive(pieces, writer, watch, stop)
         except HistoryLost as error:
             self._refused(error, source)
@@ -249,9 +255,7 @@ class Follower:
             self._board.note(problem=str(error))
         except BackupError as error:
             self._left(error, source)
-        else:
-            return True
-        return False
+        return steady_clock() - began >= _PROVEN_SECONDS
 
     def _receive(
         self,
@@ -284,9 +288,15 @@ class Follower:
                 )
 
     @contextmanager
-    def _writing(self, target: Target) -> Iterator[LogWriter]:
+    def _writing(self, target: Target, silent_since: float | None) -> Iterator[LogWriter]:
         """Keep what is whole when the link ends, and nothing of what can't be trusted."""
-        writer = LogWriter(self._spool, self._sealing, target.position, source=str(target.source))
+        writer = LogWriter(
+            self._spool,
+            self._sealing,
+            target.position,
+            source=str(target.source),
+            silent_since=silent_since,
+        )
         try:
             yield writer
         except (SourceLost, SpoolFull):

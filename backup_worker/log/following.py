@@ -79,6 +79,6 @@ def _stand_by() -> None:
     raise LeaseLost(
         operation="ship",
         subject="the log",
-        cause="another worker holds the lease",
+        cause="this worker does not hold the lease",
         hint="nothing to do: this worker takes over when it must",
     )

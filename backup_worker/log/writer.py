@@ -50,21 +50,36 @@ class Sealing:
 
     def due(self, *, size: int, age: float, quiet: bool) -> bool:
         """Say whether a segment of so many bytes, opened so long (s) ago, is to end."""
-        patience = max(0.9 * self.seconds - _SHIPPING_SECONDS, 0.5 * self.seconds)
+        patience = self.patience
         return size >= self.size or age >= (max(patience, QUIET_SECONDS) if quiet else patience)
+
+    @property
+    def patience(self) -> float:
+        """How old (s) a segment with data becomes."""
+        return max(0.9 * self.seconds - _SHIPPING_SECONDS, 0.5 * self.seconds)
 
 
 class LogWriter:
     """Takes the stream of one link from `position` on; segments come out in the spool.
 
     Raises ProtocolError when the bytes are no command stream, SpoolFull, StoreFull, BackupError;
-    then, as at the link's end, `close` keeps what is whole.
+    then, as at the link's end, `close` keeps what is whole. `silent_since` is when (s, steady) the
+    link before this one was lost: what comes first has been waiting since then.
     """
 
-    def __init__(self, spool: Spool, sealing: Sealing, position: Position, *, source: str) -> None:
+    def __init__(
+        self,
+        spool: Spool,
+        sealing: Sealing,
+        position: Position,
+        *,
+        source: str,
+        silent_since: float | None = None,
+    ) -> None:
         self._spool = spool
         self._sealing = sealing
         self._source = source
+        self._silent_since = silent_since
         self._position = position
         self._walker = BoundaryWalker(Boundary(position.offset, position.db))
         self._held = b""
@@ -126,9 +141,14 @@ class LogWriter:
 
     def _opened(self, now: float) -> "_Open":
         if self._segment is None:
-            start = self._position
-            self._segment = _Open(self._spool, self._sealing, start, began=now)
+            start, began, self._silent_since = self._position, self._began(now), None
+            self._segment = _Open(self._spool, self._sealing, start, began=began)
         return self._segment
+
+    def _began(self, now: float) -> float:
+        """Return since when the first byte waits; half the patience is left to catch up."""
+        lost = now if self._silent_since is None else self._silent_since
+        return max(lost, now - self._sealing.patience / 2)
 
     def _seal(self, segment: "_Open") -> None:
         described = segment.finish(self._sealing, source=self._source)

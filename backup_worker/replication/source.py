@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from backup_worker.errors import ClusterUnreachable
 from redis_ha.connection import Address
-from redis_ha.discovery import Access, NodeView, ask_nodes, find_master, replica_addresses
+from redis_ha.discovery import Access, NodeView, ask_nodes, named_master, replica_addresses
 from redis_ha.errors import RedisHaError
 
 
@@ -48,15 +48,35 @@ def find_sources(access: Access) -> list[Address]:
 def find_candidates(access: Access) -> Candidates:
     """Ask the cluster which replicas can serve; raises ClusterUnreachable."""
     try:
-        master = find_master(access)
+        master = named_master(access)
         addresses = [a for a in replica_addresses(access) if a != master]
     except RedisHaError as error:
         raise ClusterUnreachable(
             operation=error.operation, subject=error.subject, cause=error.cause, hint=error.hint
         ) from error
-    leader, *views = ask_nodes(access, [master, *addresses])
-    able = choose_sources(views, master=master)
+    leader, views = settle(ask_nodes(access, [master, *addresses]))
+    if leader.role != "master":
+        raise ClusterUnreachable(
+            operation="find the master of",
+            subject=access.master_name,
+            cause=f"the sentinels name {master}, which says: {leader.role or leader.problem}",
+            hint="a failover may be under way: try again in a few seconds",
+        )
+    able = choose_sources(views, master=leader.address)
     return Candidates(leader, tuple(able), absent=len(views) - len(able))
+
+
+def settle(views: Sequence[NodeView]) -> tuple[NodeView, list[NodeView]]:
+    """Tell the master from the others; the first view is that of whom the sentinels name.
+
+    After a switchover most of them learn of it up to two seconds late. The old master knows: it
+    is a replica of the new one, which says that it is master.
+    """
+    named, *others = views
+    for view in others:
+        if named.role == "slave" and view.role == "master" and view.address == named.master:
+            return view, [named, *(other for other in others if other is not view)]
+    return named, others
 
 
 def _unfit(view: NodeView, master: Address) -> str | None:

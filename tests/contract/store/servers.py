@@ -35,9 +35,11 @@ def moto() -> Iterator[str]:
 
 
 @contextmanager
-def versitygw(directory: Path, *options: str, posix: tuple[str, ...] = ()) -> Iterator[str]:
+def versitygw(
+    directory: Path, *options: str, posix: tuple[str, ...] = (), port: int | None = None
+) -> Iterator[str]:
     """Yield the endpoint of a versitygw process that keeps its objects in `directory`."""
-    port = free_port()
+    port = port or free_port()
     listen = ["--port", f"127.0.0.1:{port}", "--quiet", *options]
     process = subprocess.Popen(
         [versitygw_binary(), *listen, "posix", *posix, directory],

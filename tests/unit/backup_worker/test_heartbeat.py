@@ -1,6 +1,8 @@
 """The files that a worker writes while it lives."""
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from backup_worker.health import STUCK_SECONDS, Heartbeat
@@ -45,3 +47,22 @@ def test_one_file_that_cannot_be_written_stops_no_other(tmp_path: Path) -> None:
     texts = {tmp_path / "missing" / "status": lambda: "{}", tmp_path / "health": lambda: "ok"}
     Heartbeat(texts).write()
     assert (tmp_path / "health").read_text() == "ok\n"
+
+
+def test_whoever_reads_while_several_threads_write_finds_a_whole_file(tmp_path: Path) -> None:
+    path, over, line = tmp_path / "health", threading.Event(), "x" * 1_000_000
+    heart = heartbeat(path, Times(), lambda: line)
+    heart.write()
+
+    def write() -> None:
+        while not over.is_set():
+            heart.write()
+
+    with ThreadPoolExecutor() as pool:
+        writers = [pool.submit(write) for _ in range(2)]
+        try:
+            read = {path.read_text() for _ in range(200)}
+        finally:
+            over.set()
+    assert read == {line + "\n"}
+    assert [writer.result() for writer in writers] == [None, None]

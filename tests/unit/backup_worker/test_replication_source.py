@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backup_worker.errors import ClusterUnreachable
-from backup_worker.replication.source import choose_sources
+from backup_worker.replication.source import choose_sources, settle
 from redis_ha.connection import Address
 from redis_ha.discovery import NodeView
 
@@ -68,3 +68,26 @@ def test_the_master_is_never_chosen(seen: list[NodeView]) -> None:
     except ClusterUnreachable:
         return
     assert MASTER not in chosen
+
+
+LEADER = NodeView(MASTER, role="master", offset=100)
+PROMOTED = replace(LEADER, address=OTHER.address)
+DEMOTED = replace(REPLICA, address=MASTER, master=PROMOTED.address)
+
+
+def test_an_old_master_tells_of_the_new_one_before_the_sentinels_do() -> None:
+    assert settle([DEMOTED, REPLICA, PROMOTED]) == (PROMOTED, [DEMOTED, REPLICA])
+
+
+@pytest.mark.parametrize(
+    "views",
+    [
+        [LEADER, REPLICA, OTHER],
+        [LEADER, REPLICA, PROMOTED],
+        [DEMOTED, REPLICA, OTHER],
+        [replace(DEMOTED, master=Address("10.0.0.9", 1)), REPLICA, PROMOTED],
+        [replace(LEADER, role=None, problem="connection refused"), REPLICA, PROMOTED],
+    ],
+)
+def test_without_that_the_sentinels_word_stands(views: list[NodeView]) -> None:
+    assert settle(views) == (views[0], views[1:])

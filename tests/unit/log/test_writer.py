@@ -169,3 +169,23 @@ def test_the_selected_database_is_noted_at_each_start(tmp_path: Path) -> None:
     assert [opened(spool, s)[0].db for s in spool.sealed] == [None, None, 7]
     assert writer.position.db == 7
     assert {opened(spool, s)[0].term for s in spool.sealed} == {4}
+
+
+@pytest.mark.parametrize(
+    ("lost", "sealed_after"), [(None, 8.8), (99.0, 7.8), (50.0, 4.4), (100.0, 8.8)]
+)
+def test_what_waited_for_a_new_link_is_sealed_sooner(
+    tmp_path: Path, lost: float | None, sealed_after: float
+) -> None:
+    """The link comes at 100 s; it has half of the usual time to catch up at the least."""
+    spool = spool_at(tmp_path)
+    writer = LogWriter(spool, sealing(), START, source="10.0.0.2:6380", silent_since=lost)
+    writer.feed(SET, now=100.0, wall_ms=1)
+    writer.seal_if_due(100.0 + sealed_after - 0.01)
+    assert spool.sealed == ()
+    writer.seal_if_due(100.0 + sealed_after + 0.01)
+    assert len(spool.sealed) == 1
+    writer.feed(SET, now=200.0, wall_ms=2)
+    writer.seal_if_due(208.79)
+    assert len(spool.sealed) == 1, "only the first segment has waited"
+    writer.close()
