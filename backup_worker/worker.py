@@ -131,6 +131,8 @@ class Worker:
             self._heart.sign_of_life()
             try:
                 term = lease.try_acquire()
+                if term is None and self._following is not None:
+                    self._following.stand_by()
                 self._problem = ""
             except BackupError as error:
                 term = None
@@ -138,8 +140,6 @@ class Worker:
             if term is not None:
                 return term
             self._role = "starting" if self._problem and self._role == "starting" else "standing by"
-            if self._following is not None and not self._problem:
-                self._following.stand_by()
             self._wait(lease.pause)
 
     def _work(self, lease: Lease, term: int, destination: Destination) -> None:

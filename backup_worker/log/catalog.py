@@ -11,6 +11,8 @@ from backup_worker.store.contract import Store, StoredObject, read_small
 from backup_worker.transform.signing import verify
 
 _READERS = 8
+# Of an offset's 16 digits those that all within 100 MB share.
+_NEAR_DIGITS = 8
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,16 @@ class LogCatalog:
     def list(self) -> LogListing:
         """Name every segment, sorted; reads no manifest. Raises StoreUnreachable."""
         return pair_up(self.store.list(segments.LOG))
+
+    def reached(self, name: SegmentName) -> int:
+        """Return how far the store's log goes on a segment's timeline, looked for around it.
+
+        -1 when there is nothing near. Lists some 100 MB of the log only. Raises StoreUnreachable.
+        """
+        folder = f"{segments.LOG}{name.replid}/"
+        near = {f"{offset:016d}"[:_NEAR_DIGITS] for offset in (name.start, name.end)}
+        found = (pair_up(self.store.list(folder + digits)).names for digits in sorted(near))
+        return max((other.end for names in found for other in names), default=-1)
 
     def read(self, name: SegmentName) -> Segment:
         """Return a segment's manifest; raises SnapshotCorrupt naming the object."""

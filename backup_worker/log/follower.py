@@ -118,10 +118,16 @@ class Follower:
         """Another worker may have shipped what waits here: look before shipping any of it."""
         self._shipper.look_again()
 
-    def drop_before(self, time_ms: int) -> None:
-        """Forget what had arrived by then and was not shipped (ms since 1970)."""
-        for sealed in self._spool.sealed:
-            if sealed.name.last_ms < time_ms:
+    def drop_superseded(self, time_ms: int) -> None:
+        """Forget what had arrived by then (ms since 1970) and the store's log has gone beyond.
+
+        Raises StoreUnreachable.
+        """
+        old = [sealed for sealed in self._spool.sealed if sealed.name.last_ms < time_ms]
+        latest = {sealed.name.replid: sealed.name for sealed in old}
+        reached = {replid: self._catalog.reached(name) for replid, name in latest.items()}
+        for sealed in old:
+            if sealed.name.end <= reached[sealed.name.replid]:
                 self._spool.remove(sealed)
 
     def run(self, stop: threading.Event) -> None:

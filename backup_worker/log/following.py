@@ -5,12 +5,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from backup_worker.clock import steady_clock
 from backup_worker.errors import LeaseLost
 from backup_worker.log.follower import Follower
 from backup_worker.status import LogState
 
 # A worker that stands by keeps this much of the log (s): more than a takeover lasts.
 STANDBY_SECONDS = 180.0
+_LOOK_SECONDS = 30.0
 
 
 class Following:
@@ -22,6 +24,7 @@ class Following:
     def __init__(self, make: Callable[[Callable[[], None], Callable[[], int]], Follower]) -> None:
         self._require: Callable[[], None] = _stand_by
         self._term = 0
+        self._next_look = 0.0
         self._follower = make(self._may_publish, lambda: self._term)
         self._stop = threading.Event()
         self._thread = threading.Thread(
@@ -54,8 +57,14 @@ class Following:
             self._require, self._term = _stand_by, 0
 
     def stand_by(self) -> None:
-        """Forget what is too old to be missed in a takeover: another worker ships it."""
-        self._follower.drop_before(int((time.time() - STANDBY_SECONDS) * 1000))
+        """Forget, now and then, what another worker has shipped; the last minutes stay.
+
+        After an outage nobody may have shipped: then all stays. Raises StoreUnreachable.
+        """
+        now = steady_clock()
+        if now >= self._next_look:
+            self._next_look = now + _LOOK_SECONDS
+            self._follower.drop_superseded(int((time.time() - STANDBY_SECONDS) * 1000))
 
     def _may_publish(self) -> None:
         self._require()

@@ -121,6 +121,8 @@ class Ledger:
                 if client is not None:
                     client.close()
                 client = None
+        if client is not None:
+            client.close()
 
     def _master(self) -> redis.Redis | None:
         """Find the master by ROLE of all nodes, which is sooner right than Sentinel."""
