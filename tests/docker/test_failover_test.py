@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from redis_ha.prediction import FENCING_EXTRA
 from tests.docker.stack import REPOSITORY, LiveCluster, docker, eventually, run
 
 
@@ -82,7 +83,7 @@ def judged_and_healed(command: Command, *args: str) -> dict[str, Any]:
 def test_a_cut_off_master_stops_taking_writes(command: Command) -> None:
     found = judged_and_healed(command, "--fault", "partition")
     (row,) = found["faults"]
-    fence = found["settings"]["max_lag"] + 1
+    fence = found["settings"]["max_lag"] + FENCING_EXTRA
     assert 0 < row["inside_worst"] <= fence
     assert row["overlap_worst"] == 0
 
