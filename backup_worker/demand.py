@@ -30,10 +30,13 @@ class Demand:
         with self._lock:
             return self._asked, self._reason
 
-    def met_by(self, taken_at: datetime) -> None:
-        """A snapshot was found that began then, whoever took it."""
+    def met_since(self, moment: datetime) -> None:
+        """A snapshot that began then was found, or another worker's log that had come so far.
+
+        Whoever took it: what was asked for before is no longer missing.
+        """
         with self._lock:
-            if taken_at > self._at:
+            if moment > self._at:
                 self._reason = ""
 
     def met(self, number: int) -> None:

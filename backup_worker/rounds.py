@@ -98,7 +98,7 @@ class Rounds:
         age = None
         if (latest := listing.latest) is not None:
             age = (wall - latest.taken_at).total_seconds()
-            self.demand.met_by(latest.taken_at)
+            self.demand.met_since(latest.taken_at)
             proven = next((entry.proof for entry in listing.entries if entry.proven), None)
             self.standing = replace(
                 self.standing,

@@ -156,6 +156,8 @@ class Worker:
         with lease.kept(on_lost), ExitStack() as stack:
             self._role, self._term = "working", term
             if self._following is not None:
+                # Where another worker's log reaches into ours, its snapshots do so too.
+                self.demand.met_since(self._following.stored_until())
                 stack.enter_context(self._following.leading(lease.require, term))
             self._rounds = self.parts.rounds(fenced, term, self.demand)
             self._rounds.alive = self._heart.sign_of_life

@@ -8,8 +8,9 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from backup_worker.clock import steady_clock
@@ -117,6 +118,13 @@ class Follower:
     def drop_stored(self) -> None:
         """Another worker may have shipped what waits here: look before shipping any of it."""
         self._shipper.look_again()
+
+    def stored_until(self) -> datetime:
+        """Say when the last byte of the store's log had arrived, at whichever worker."""
+        with suppress(StoreUnreachable):
+            if (last := newest([], self._catalog.list().names)) is not None:
+                return datetime.fromtimestamp(last.last_ms / 1000, UTC)
+        return datetime.fromtimestamp(0, UTC)
 
     def drop_superseded(self, time_ms: int) -> None:
         """Forget what had arrived by then (ms since 1970) and the store's log has gone beyond.

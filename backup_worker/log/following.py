@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 
 from backup_worker.clock import steady_clock
 from backup_worker.errors import LeaseLost
@@ -73,6 +74,10 @@ class Following:
         """Seal, and ship for some seconds what waits."""
         self._stop.set()
         self._thread.join()
+
+    def stored_until(self) -> datetime:
+        """Say when the last byte of the store's log had arrived, at whichever worker."""
+        return self._follower.stored_until()
 
     @property
     def attached(self) -> bool:

@@ -63,9 +63,9 @@ def test_killed_while_it_works_it_is_replaced_without_a_gap_in_the_log(
     worker: WorkerCommand, tmp_path: Path, figure: Callable[[str], None]
 ) -> None:
     with several(worker, 2) as runs, Ledger.running(worker.cluster, pace=0.002) as ledger:
-        wait_for(lambda: len(working(worker, 2)) == 1, "one that works")
-        wait_for(lambda: len(worker.list()) == 1, "the first snapshot")
-        wait_for(lambda: len(ends(worker)) >= 3, "some log")
+        wait_for(lambda: len(working(worker, 2)) == 1, "one that works", TAKEOVER_SECONDS)
+        wait_for(lambda: len(worker.list()) == 1, "the first snapshot", TAKEOVER_SECONDS)
+        wait_for(lambda: len(ends(worker)) >= 3, "some log", TAKEOVER_SECONDS)
         (first,) = working(worker, 2)
         ledger.wait_for_writes(100)
         runs[first].process.kill()
@@ -74,7 +74,7 @@ def test_killed_while_it_works_it_is_replaced_without_a_gap_in_the_log(
         taken_over = time.monotonic() - began
         ledger.wait_for_writes(100)
         offset = max(view.offset for view in worker.cluster.views())
-        wait_for(lambda: ends(worker)[-1][1] >= offset, "the log in the store")
+        wait_for(lambda: ends(worker)[-1][1] >= offset, "the log in the store", TAKEOVER_SECONDS)
         second = status(worker, 1 - first)
     stored = ends(worker)
     assert all(b[0] <= a[1] + 1 for a, b in itertools.pairwise(stored)), stored
@@ -87,8 +87,8 @@ def test_a_worker_that_ends_hands_over_at_once(
     worker: WorkerCommand, figure: Callable[[str], None]
 ) -> None:
     with several(worker, 2) as runs:
-        wait_for(lambda: len(working(worker, 2)) == 1, "one that works")
-        wait_for(lambda: len(worker.list()) == 1, "the first snapshot")
+        wait_for(lambda: len(working(worker, 2)) == 1, "one that works", TAKEOVER_SECONDS)
+        wait_for(lambda: len(worker.list()) == 1, "the first snapshot", TAKEOVER_SECONDS)
         (first,) = working(worker, 2)
         began = time.monotonic()
         runs[first].process.terminate()

@@ -169,6 +169,14 @@ def test_a_snapshot_that_another_took_meets_a_wish(stage: Stage) -> None:
     assert stage.demand.open[1] == ""
 
 
+def test_another_worker_s_log_that_reaches_into_ours_meets_a_wish(stage: Stage) -> None:
+    stage.demand.ask("the log begins here")
+    stage.demand.met_since(stage.times.wall - timedelta(seconds=1))
+    assert stage.demand.open[1] == "the log begins here"
+    stage.demand.met_since(stage.times.wall + timedelta(seconds=1))
+    assert stage.demand.open[1] == ""
+
+
 def test_a_wish_outlives_a_failure(stage: Stage) -> None:
     rounds = stage.rounds()
     rounds.round()
