@@ -8,10 +8,11 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import groupby
 from typing import Any
 
+from backup_worker.canonical import canonical_json, utc_text
 from backup_worker.errors import SnapshotCorrupt
 
 _COMMAND = re.compile(r"[+-][a-z][^@ ]*")
@@ -68,9 +69,9 @@ def encode(document: Document) -> bytes:
     """Serialise as canonical JSON: sorted keys, no spaces, times in RFC 3339 UTC."""
     fields = asdict(document) | {
         "format": FORMAT_VERSION,
-        "at": document.at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        "at": utc_text(document.at),
     }
-    return json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()
+    return canonical_json(fields)
 
 
 def decode(payload: bytes, *, key: str) -> Document:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from backup_worker.canonical import canonical_json, utc_text
 from backup_worker.errors import SnapshotCorrupt
 
 FORMAT_VERSION = 2
@@ -121,9 +122,9 @@ def encode(manifest: Manifest) -> bytes:
     """Serialise as canonical JSON: sorted keys, no spaces, times in RFC 3339 UTC."""
     fields = asdict(manifest) | {
         "format": FORMAT_VERSION,
-        "taken_at": manifest.taken_at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        "taken_at": utc_text(manifest.taken_at),
     }
-    return json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()
+    return canonical_json(fields)
 
 
 def decode(payload: bytes, *, key: str) -> Manifest:

@@ -7,10 +7,11 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from backup_worker.canonical import canonical_json, utc_text
 from backup_worker.errors import SnapshotCorrupt
 from backup_worker.manifest import ID_PATTERN, Manifest
 
@@ -83,9 +84,9 @@ def encode(proof: Proof) -> bytes:
     fields = asdict(proof) | {
         "format": FORMAT_VERSION,
         "proven": proof.proven,
-        "at": proof.at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        "at": utc_text(proof.at),
     }
-    return json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()
+    return canonical_json(fields)
 
 
 def decode(payload: bytes, *, key: str) -> Proof:

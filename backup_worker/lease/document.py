@@ -5,6 +5,7 @@ import re
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
+from backup_worker.canonical import canonical_json
 from backup_worker.errors import RefusedForSafety
 
 FORMAT_VERSION = 1
@@ -54,7 +55,7 @@ def term_of(key: str) -> int | None:
 def encode(document: Document) -> bytes:
     """Serialise as canonical JSON."""
     fields = asdict(document) | {"format": FORMAT_VERSION}
-    return json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()
+    return canonical_json(fields)
 
 
 def decode(content: bytes) -> Document | None:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
 
+from backup_worker.durable import private
 from backup_worker.errors import RefusedForSafety, UsageError
 
 ID_FILE = "worker-id"
@@ -29,7 +30,7 @@ def worker_id(state: Path) -> Iterator[str]:
     """
     try:
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = FileIO(state / LOCK_FILE, "a", opener=_private)
+        lock = FileIO(state / LOCK_FILE, "a", opener=private)
     except OSError as error:
         raise _unusable(state, error) from error
     with lock:
@@ -50,7 +51,7 @@ def _own_name(state: Path) -> str:
         return found
     name = secrets.token_hex(8)
     temporary = state / f".{ID_FILE}"
-    with FileIO(temporary, "w", opener=_private) as file:
+    with FileIO(temporary, "w", opener=private) as file:
         file.write(f"{name}\n".encode())
         os.fsync(file.fileno())
     temporary.replace(path)
@@ -66,10 +67,6 @@ def _circumstances(lock: FileIO) -> str:
         boot = secrets.token_hex(8)
     text = f"{boot} {stat.st_dev} {stat.st_ino}"
     return hashlib.sha256(text.encode()).hexdigest()[:8]
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
 
 
 def _taken(state: Path) -> RefusedForSafety:

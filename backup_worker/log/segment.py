@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from backup_worker.canonical import canonical_json
 from backup_worker.errors import SnapshotCorrupt
 from backup_worker.manifest import Content
 
@@ -122,7 +123,7 @@ def encode(segment: Segment) -> bytes:
         "format": FORMAT_VERSION,
         "marks": [[mark.offset, mark.time_ms] for mark in segment.marks],
     }
-    return json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()
+    return canonical_json(fields)
 
 
 def decode(payload: bytes, *, key: str) -> Segment:

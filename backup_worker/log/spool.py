@@ -17,6 +17,7 @@ from io import FileIO
 from pathlib import Path
 
 from backup_worker.clock import steady_clock
+from backup_worker.durable import private, sync_directory
 from backup_worker.errors import BackupError, SnapshotCorrupt, SpoolFull, StoreFull
 from backup_worker.log import segment as segments
 from backup_worker.log.segment import Segment, SegmentName, Timeline
@@ -77,7 +78,7 @@ class Spool:
     def create(self) -> "PartialFile":
         """Begin the file of a segment; there is one at a time."""
         with self._translated("write to"):
-            file = FileIO(self._directory / f"open{_PARTIAL}", "w", opener=_private)
+            file = FileIO(self._directory / f"open{_PARTIAL}", "w", opener=private)
         with self._lock:
             self._open = 0
         return PartialFile(file, self._take)
@@ -94,7 +95,7 @@ class Spool:
             _write_synced(signed, envelope)
             partial.path.rename(self._object(sealed))
             signed.rename(self._manifest(sealed))
-            _sync_directory(self._directory)
+            sync_directory(self._directory)
         with self._lock:
             self._number = sealed.number
             self._open = 0
@@ -248,18 +249,6 @@ def _failed(operation: str, directory: Path, error: OSError) -> BackupError:
 
 
 def _write_synced(path: Path, content: bytes) -> None:
-    with FileIO(path, "w", opener=_private) as file:
+    with FileIO(path, "w", opener=private) as file:
         file.write(content)
         os.fsync(file.fileno())
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)

@@ -12,8 +12,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from backup_worker.durable import sync_directory
 from backup_worker.errors import RefusedForSafety
-from backup_worker.restore.files import published, sync_directory, unwritable
+from backup_worker.restore.files import published, unwritable
 from backup_worker.restore.opening import write_checked
 
 AOF_DIRECTORY = "appendonlydir"

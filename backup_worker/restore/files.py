@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from backup_worker.durable import sync_directory
 from backup_worker.errors import BackupError, StoreFull
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
@@ -33,15 +34,6 @@ def published(path: Path) -> Iterator[BinaryIO]:
         raise unwritable(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def sync_directory(directory: Path) -> None:
-    """Make a rename in the directory survive a crash of the machine."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def unwritable(path: Path, error: OSError) -> BackupError:

@@ -14,9 +14,10 @@ from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from typing import Any
 
+from backup_worker.durable import sync_directory
 from backup_worker.errors import BackupError, RefusedForSafety
 from backup_worker.restore import rdb_file
-from backup_worker.restore.files import published, sync_directory, unwritable
+from backup_worker.restore.files import published, unwritable
 from redis_ha.connection import Address
 
 FORMAT_VERSION = 1

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from backup_worker.durable import sync_directory
 from backup_worker.errors import SnapshotCorrupt
 from backup_worker.manifest import Content, Engine, Manifest
 from backup_worker.replication.rdb import Preamble, PreambleReader
-from backup_worker.restore.files import published, sync_directory, unwritable
+from backup_worker.restore.files import published, unwritable
 from backup_worker.transform.hashing import Measure
 
 _DIRECTORY = "restore-from"

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
 
+from backup_worker.durable import private, sync_directory
 from backup_worker.errors import (
     AlreadyExists,
     BackupError,
@@ -98,7 +99,7 @@ class FileStore:
                 path.unlink()
             except _ABSENT:
                 return
-            _sync_directory(path.parent)
+            sync_directory(path.parent)
         self._remove_empty_directories(path, key)
 
     def _path(self, key: str) -> Path:
@@ -127,10 +128,10 @@ class FileStore:
         name = directory / f".{secrets.token_hex(8)}{_PARTIAL}"
         self._make_directory(directory)
         try:
-            file = FileIO(name, "x", opener=_private)
+            file = FileIO(name, "x", opener=private)
         except FileNotFoundError:  # a `delete` removed the directory in between
             self._make_directory(directory)
-            file = FileIO(name, "x", opener=_private)
+            file = FileIO(name, "x", opener=private)
         fcntl.flock(file, fcntl.LOCK_EX)
         return file
 
@@ -142,7 +143,7 @@ class FileStore:
             directory.mkdir(exist_ok=True)
         except FileExistsError:
             raise NotADirectoryError(errno.ENOTDIR, f"{directory} is an object") from None
-        _sync_directory(directory.parent)
+        sync_directory(directory.parent)
 
     def _remove_empty_directories(self, path: Path, key: str) -> None:
         for directory in list(path.parents)[: key.count("/")]:
@@ -211,7 +212,7 @@ def _publish(file: FileIO, path: Path, *, if_absent: bool) -> None:
         path.hardlink_to(temporary)
     else:
         temporary.replace(path)
-    _sync_directory(path.parent)
+    sync_directory(path.parent)
 
 
 def _remove_if_abandoned(path: Path) -> None:
@@ -220,18 +221,6 @@ def _remove_if_abandoned(path: Path) -> None:
     with path.open("rb") as file:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         path.unlink()
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
 
 
 def _raise(error: OSError) -> None:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 
+from backup_worker.durable import private
 from backup_worker.errors import SpoolFull
 from backup_worker.store.contract import Store, StoredObject
 
@@ -124,7 +125,7 @@ class _Folder:
         """Make a new file."""
         with self._lock:
             path = self._path or self._claim()
-        return FileIO(path / secrets.token_hex(8), "x", opener=_private)
+        return FileIO(path / secrets.token_hex(8), "x", opener=private)
 
     def reserve(self, size: int, key: str) -> None:
         """Count bytes as waiting. Raises SpoolFull."""
@@ -263,7 +264,3 @@ def _locked(path: Path) -> int:
         os.close(descriptor)
         raise
     return descriptor
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
