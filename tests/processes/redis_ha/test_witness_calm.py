@@ -48,6 +48,7 @@ def kill_connections(client: Any, kinds: tuple[str, ...]) -> int:
 def test_every_connection_killed(cluster: Cluster) -> None:
     with no_failover(cluster) as master, master.client() as client:
         for _ in range(REPEATS):
+            cluster.wait_for(lambda: len(client.client_list()) >= 6, 10)
             killed = kill_connections(client, ("pubsub", "replica"))
             killed += int(
                 client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")

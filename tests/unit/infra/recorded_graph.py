@@ -1,5 +1,6 @@
 """The resource graph that the program registers, recorded as the engine would receive it."""
 
+import asyncio
 import base64
 import re
 from collections.abc import Mapping
@@ -22,6 +23,8 @@ REPOSITORY = Path(__file__).parents[3]
 SECRET_SIGNATURE = "1b47061264138c4ac30d75fd1eb44270"
 SIGNATURE_KEY = "4dabf18193072939515e22adb298388d"
 SIGNER = Ed25519PrivateKey.from_private_bytes(bytes(32)).public_key()
+# Pulumi takes the thread's event loop, and an `asyncio.run` before leaves none.
+LOOP = asyncio.new_event_loop()
 
 
 @dataclass(frozen=True)
@@ -117,6 +120,7 @@ class Graph:
 
 def record(settings: Mapping[str, str]) -> Graph:
     """Run the program with these settings, providers answered by the recorder."""
+    asyncio.set_event_loop(LOOP)
     monitor = RecordingMonitor()
     pulumi.runtime.set_mocks(monitor.mocks, project="redis-ha", stack="dev", monitor=monitor)
     seen: dict[str, Any] = {}
