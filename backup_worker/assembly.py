@@ -7,11 +7,11 @@ from backup_worker.catalog import Catalog
 from backup_worker.clock import Clocks
 from backup_worker.config import WorkerConfig
 from backup_worker.demand import Demand
-from backup_worker.drill import Proving
 from backup_worker.log.follower import Follower, Hooks
 from backup_worker.log.following import Following
 from backup_worker.manifest import Kind, ReplicationPoint
 from backup_worker.progress import Report
+from backup_worker.proving.drill import Proving
 from backup_worker.pruning import Pruning
 from backup_worker.rounds import Rounds
 from backup_worker.snapshot import Destination, Taken, take_snapshot

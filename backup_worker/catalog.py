@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from backup_worker import manifest as manifests
-from backup_worker import proof as proofs
 from backup_worker.errors import ObjectNotFound, SnapshotCorrupt, SnapshotNotFound
 from backup_worker.manifest import Kind, Manifest
-from backup_worker.proof import Proof
+from backup_worker.proving import proof as proofs
+from backup_worker.proving.proof import Proof
 from backup_worker.store.contract import Store, StoredObject, read_small
 from backup_worker.transform.signing import verify
 

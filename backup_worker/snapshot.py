@@ -13,10 +13,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import age
-from backup_worker import contents, contents_source
 from backup_worker import manifest as manifests
-from backup_worker.contents import Document
-from backup_worker.drill import Proving, publish
+from backup_worker.contents import document as contents
+from backup_worker.contents import source as contents_source
+from backup_worker.contents.document import Document
 from backup_worker.errors import (
     BackupError,
     ClusterUnreachable,
@@ -27,7 +27,9 @@ from backup_worker.errors import (
 from backup_worker.intake import Intake
 from backup_worker.manifest import Content, Contents, Kind, Manifest
 from backup_worker.progress import Progress, Report, ignore
-from backup_worker.proof import By, Proof
+from backup_worker.proving.drill import Proving, publish
+from backup_worker.proving.proof import By, Proof
+from backup_worker.proving.trial import Trial
 from backup_worker.pruning import discard
 from backup_worker.replication.link import Timeouts, snapshot_events
 from backup_worker.replication.source import find_sources
@@ -38,7 +40,6 @@ from backup_worker.transform.encryption import Encrypt
 from backup_worker.transform.hashing import Measure
 from backup_worker.transform.pipeline import transformed
 from backup_worker.transform.signing import Signer
-from backup_worker.trial import Trial
 from redis_ha.connection import Address
 from redis_ha.discovery import Access
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from backup_worker.catalog import Entry
 from backup_worker.manifest import Manifest
-from backup_worker.proof import Proof
+from backup_worker.proving.proof import Proof
 
 STYLES = {"proven": "green", "not proven": "yellow", "failed": "bold red", "bad": "bold red"}
 

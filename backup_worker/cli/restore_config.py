@@ -8,11 +8,11 @@ from typing import Any
 import click
 
 import age
-from backup_worker import contents_source
 from backup_worker.catalog import Catalog
 from backup_worker.cli.output import print_json
 from backup_worker.cli.session import Session
-from backup_worker.contents_files import differences, files
+from backup_worker.contents import source as contents_source
+from backup_worker.contents.files import differences, files
 from backup_worker.errors import BackupError
 from backup_worker.manifest import Manifest
 

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 
 import click
 
-from backup_worker import contents, contents_files, remote
+from backup_worker import remote
 from backup_worker.cli import restore_file
 from backup_worker.cli import restore_text as texts
 from backup_worker.cli.identity import read_identity
@@ -25,6 +25,8 @@ from backup_worker.cli.restore_here import identity_source, require_pipe
 from backup_worker.cli.restore_request import Request
 from backup_worker.cli.session import Session
 from backup_worker.config import WorkerConfig
+from backup_worker.contents import document as contents
+from backup_worker.contents import files as contents_files
 from backup_worker.log.plan import AtOffset
 from backup_worker.manifest import contents_key
 from backup_worker.progress import Progress, Report

@@ -50,10 +50,10 @@ def command(session: Session, health_file: Path, node: str | None) -> None:
 
 
 def _run(session: Session, health_file: Path, name: str) -> NoReturn:
-    from backup_worker import drill  # noqa: PLC0415
     from backup_worker.assembly import Settings, parts  # noqa: PLC0415
     from backup_worker.eventlog import emit  # noqa: PLC0415
     from backup_worker.lease.worker_id import worker_id  # noqa: PLC0415
+    from backup_worker.proving import drill  # noqa: PLC0415
     from backup_worker.worker import Worker  # noqa: PLC0415
 
     config = session.config

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from age import Recipient
     from backup_worker.catalog import Catalog
     from backup_worker.config import WorkerConfig
-    from backup_worker.drill import Proving
+    from backup_worker.proving.drill import Proving
     from backup_worker.snapshot import Destination
     from backup_worker.store.contract import Store
     from backup_worker.transform.signing import Signer
@@ -134,7 +134,7 @@ class Session:
     @property
     def proving(self) -> "Proving | None":
         """How snapshots are proven; None when REDIS_BACKUP_DRILL says that they are not."""
-        from backup_worker.drill import Proving  # noqa: PLC0415
+        from backup_worker.proving.drill import Proving  # noqa: PLC0415
 
         return Proving(self.config.state) if self.config.drill else None
 

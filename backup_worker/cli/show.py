@@ -4,12 +4,13 @@ import json
 
 import click
 
-from backup_worker import contents, contents_source
 from backup_worker.catalog import require_manifest
 from backup_worker.cli import output
 from backup_worker.cli.describe import describe
 from backup_worker.cli.identity import forward_with_identity, open_identities
 from backup_worker.cli.session import Session, pass_session
+from backup_worker.contents import document as contents
+from backup_worker.contents import source as contents_source
 from backup_worker.errors import UsageError
 
 

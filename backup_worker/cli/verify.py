@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from backup_worker.progress import Report
-    from backup_worker.verification import Finding, Verifier
+    from backup_worker.proving.verification import Finding, Verifier
 
 # The worker makes its own drill each hour: it is waited for.
 _QUEUE_SECONDS = 120.0
@@ -85,8 +85,8 @@ def _findings(
 
 
 def _verifier(session: Session, source: object, report: "Report") -> "Verifier":
-    from backup_worker.drill import Proving  # noqa: PLC0415 - not to forward it
-    from backup_worker.verification import Verifier  # noqa: PLC0415
+    from backup_worker.proving.drill import Proving  # noqa: PLC0415 - not to forward it
+    from backup_worker.proving.verification import Verifier  # noqa: PLC0415
 
     return Verifier(
         session.catalog,

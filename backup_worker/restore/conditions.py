@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from backup_worker.errors import RefusedForSafety
 from backup_worker.manifest import Engine
+from backup_worker.proving.scratch import Binary
 from backup_worker.restore.compatibility import can_read
 from backup_worker.restore.rdb_file import RdbFile, Restorable
 from backup_worker.restore.survey import NodeState, ScratchState, Seen, SentinelState
-from backup_worker.scratch import Binary
 from redis_ha.connection import Address
 
 # Room beside RDB and log for the scratch server's log and configuration, bytes.

@@ -19,10 +19,10 @@ from pathlib import Path
 
 import redis
 
-from backup_worker import scratch
 from backup_worker.errors import BackupError, ClusterUnreachable
 from backup_worker.log.plan import Replay
 from backup_worker.progress import Report, ignore
+from backup_worker.proving import scratch
 from backup_worker.restore import conditions, decision
 from backup_worker.restore import journal as journals
 from backup_worker.restore.journal import Journal, NodeBefore, Point, SentinelBefore, Stage

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self, TypeVar
 
-from backup_worker import scratch
 from backup_worker.config import ScratchSettings
 from backup_worker.errors import BackupError, SnapshotCorrupt, UsageError
 from backup_worker.progress import Progress, Report, ignore
+from backup_worker.proving import scratch
 from backup_worker.restore import rdb_file
 from backup_worker.restore.journal import Point
 from backup_worker.restore.survey import ScratchState, count_keys

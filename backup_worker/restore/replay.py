@@ -9,7 +9,6 @@ from pathlib import Path
 import redis
 
 import age
-from backup_worker import scratch_private
 from backup_worker.catalog import Catalog
 from backup_worker.errors import BackupError, RefusedForSafety
 from backup_worker.log.history import History, read_history
@@ -17,12 +16,13 @@ from backup_worker.log.plan import AtOffset, Replay
 from backup_worker.log.reading import SegmentReader
 from backup_worker.manifest import Manifest
 from backup_worker.progress import Progress, Report
+from backup_worker.proving import scratch_private
+from backup_worker.proving.scratch import RDB_NAME, find_binary
 from backup_worker.restore import directory as directories
 from backup_worker.restore.compatibility import can_read
 from backup_worker.restore.files import unwritable
 from backup_worker.restore.journal import Point
 from backup_worker.restore.opening import opened, write_checked
-from backup_worker.scratch import RDB_NAME, find_binary
 
 _CHUNK = 1024 * 1024
 # More than anybody configures; each costs a server 1 KiB.

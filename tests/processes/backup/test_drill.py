@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 import age
-from backup_worker import contents, contents_source, drill
 from backup_worker.catalog import Catalog
-from backup_worker.drill import NoDrill, Proving
+from backup_worker.contents import document as contents
+from backup_worker.contents import source as contents_source
 from backup_worker.errors import SnapshotCorrupt, StoreUnreachable
 from backup_worker.manifest import Kind
-from backup_worker.proof import By
+from backup_worker.proving import drill
+from backup_worker.proving.drill import NoDrill, Proving
+from backup_worker.proving.proof import By
 from backup_worker.snapshot import Destination, take_snapshot
 from backup_worker.store.contract import StoredObject
 from backup_worker.store.memory import MemoryStore

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import redis
 
-from backup_worker import scratch, scratch_private
 from backup_worker.config import ScratchSettings
 from backup_worker.errors import SnapshotCorrupt
+from backup_worker.proving import scratch, scratch_private
 from redis_ha.connection import Address, Credentials
 from tests.processes import cluster_files as files
 from tests.processes.backup.conftest import wait_for

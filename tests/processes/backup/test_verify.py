@@ -13,19 +13,19 @@ from typing import Any
 import pytest
 
 import age
-from backup_worker import drill
 from backup_worker import manifest as manifests
 from backup_worker.catalog import Catalog
 from backup_worker.log import segment as segments
 from backup_worker.log.segment import Mark, Segment, Timeline
 from backup_worker.manifest import Content
-from backup_worker.proof import Held
+from backup_worker.proving import drill
+from backup_worker.proving.proof import Held
+from backup_worker.proving.verification import Verifier
 from backup_worker.store.file import FileStore
 from backup_worker.transform.compression import Compress
 from backup_worker.transform.encryption import Encrypt
 from backup_worker.transform.hashing import Measure
 from backup_worker.transform.pipeline import transformed
-from backup_worker.verification import Verifier
 from tests.processes.cluster import Cluster
 from tests.processes.restore import dataset
 from tests.processes.worker_command import WorkerCommand

@@ -69,10 +69,18 @@ def _gone(before: Files, now: Files) -> bool:
     return any(name.startswith("store/snapshots/") for name in before - now)
 
 
+def _renewal(before: Files, now: Files) -> bool:
+    """The lease is held, as an open log shows, and its object is being written anew."""
+    names = now - before
+    held = any("/log-spool/" in name and name.endswith(".partial") for name in names)
+    return held and any(n.startswith("store/lease/") and n.endswith(".partial") for n in names)
+
+
 STEPS = (
     Step("start", lambda before, now: True),
     Step("lease claimed", _new(lambda name: name.startswith("store/lease/"))),
     Step("log opened", _new(lambda name: "/log-spool/" in name and name.endswith(".partial"))),
+    Step("lease renewal", _renewal),
     Step("log sealed", _new(lambda name: "/log-spool/" in name and name.endswith(".json"))),
     Step(
         "log object shipped",

@@ -27,7 +27,7 @@ from tests.processes.worker.steady import steady
 from tests.processes.worker_command import WorkerCommand
 from tests.unit.backup_worker.snapshots import CONTENT, made, publish
 
-KILLS = int(os.environ.get("REDIS_HA_TEST_KILLS", "12"))
+KILLS = int(os.environ.get("REDIS_HA_TEST_KILLS", str(len(STEPS))))
 SEED = int(os.environ.get("REDIS_HA_TEST_SEED", "0")) or random.randrange(1 << 32)
 SETTINGS = {"REDIS_BACKUP_LOG_SECONDS": "1", "REDIS_BACKUP_INTERVAL": "1"}
 

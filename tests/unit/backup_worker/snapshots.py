@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from backup_worker import manifest as manifests
 from backup_worker.manifest import Content, Engine, Manifest, ReplicationPoint
-from backup_worker.proof import By, Held, Loader, Proof
+from backup_worker.proving.proof import By, Held, Loader, Proof
 from backup_worker.store.contract import Store
 from backup_worker.transform.signing import Signer
 

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from backup_worker import drill
 from backup_worker import manifest as manifests
 from backup_worker.catalog import Catalog
 from backup_worker.errors import SnapshotCorrupt, SnapshotNotFound
 from backup_worker.manifest import Content, Contents, Kind, Manifest
-from backup_worker.proof import By, Held, Loader, Proof
+from backup_worker.proving import drill
+from backup_worker.proving.proof import By, Held, Loader, Proof
 from backup_worker.store.memory import MemoryStore
 from backup_worker.transform.signing import Signer
 from tests.unit.backup_worker.snapshots import made, publish

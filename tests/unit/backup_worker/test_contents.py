@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from backup_worker.contents import REDACTED, ordered_rules, redacted
-from backup_worker.contents_files import Difference, differences, files
+from backup_worker.contents.document import REDACTED, ordered_rules, redacted
+from backup_worker.contents.files import Difference, differences, files
 from tests.unit.backup_worker.test_formats import DOCUMENT
 
 MASTER, SILENT = DOCUMENT.data_nodes

@@ -6,13 +6,15 @@ from typing import Any
 
 import pytest
 
-from backup_worker import contents, manifest, proof
-from backup_worker.contents import DataNode, Document, SentinelNode
+from backup_worker import manifest
+from backup_worker.contents import document as contents
+from backup_worker.contents.document import DataNode, Document, SentinelNode
 from backup_worker.errors import SnapshotCorrupt
 from backup_worker.log import segment
 from backup_worker.log.segment import Mark, Segment, Timeline
 from backup_worker.manifest import Content, Contents, Engine, Kind, Manifest, ReplicationPoint
-from backup_worker.proof import By, Held, Loader, Proof
+from backup_worker.proving import proof
+from backup_worker.proving.proof import By, Held, Loader, Proof
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 ID = "20261124T083000Z-00000001"

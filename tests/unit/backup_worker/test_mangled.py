@@ -18,12 +18,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import age
-from backup_worker import contents, manifest, proof
+from backup_worker import manifest
+from backup_worker.contents import document as contents
 from backup_worker.errors import BackupError, ProtocolError, SnapshotCorrupt
 from backup_worker.lease import document as lease
 from backup_worker.log import segment
 from backup_worker.log.boundary import Boundary, BoundaryWalker
 from backup_worker.log.commands import CommandReader
+from backup_worker.proving import proof
 from backup_worker.replication.protocol import ReplicationParser
 from backup_worker.replication.rdb import PreambleReader, TailReader, decompress_lzf
 from backup_worker.transform.compression import Compress, Decompress

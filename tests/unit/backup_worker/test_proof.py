@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from backup_worker import drill, proof
-from backup_worker.proof import Held, Loader
+from backup_worker.proving import drill, proof
+from backup_worker.proving.proof import Held, Loader
 from tests.unit.backup_worker.test_formats import FAILED, PROOF, SECOND
 
 HELD = Held("d" * 40, {0: 100, 3: 20}, {})

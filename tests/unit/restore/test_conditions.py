@@ -6,10 +6,10 @@ import pytest
 
 from backup_worker.errors import RefusedForSafety
 from backup_worker.manifest import Engine
+from backup_worker.proving.scratch import Binary
 from backup_worker.restore.compatibility import can_read
 from backup_worker.restore.conditions import Place, memory_trouble, reasons_against, require_none
 from backup_worker.restore.survey import NodeState, ScratchState, Seen
-from backup_worker.scratch import Binary
 from redis_ha.discovery import NodeView
 from tests.unit.restore.model import MASTER, NODES, SCRATCH, SENTINELS, Model
 from tests.unit.restore.test_opening import MANIFEST

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 
-from backup_worker.contents import DataNode, Document, SentinelNode
+from backup_worker.contents.document import DataNode, Document, SentinelNode
 
 DIRECTORY_NAME = "cluster"
 # What a sentinel says of a node's condition: it passes, and says nothing of how things are set up.

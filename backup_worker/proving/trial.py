@@ -5,10 +5,10 @@ from contextlib import ExitStack, closing
 from typing import Any, Self
 
 import age
-from backup_worker import drill
-from backup_worker.drill import Drill, NoDrill, Proving
 from backup_worker.manifest import Manifest
-from backup_worker.proof import Proof
+from backup_worker.proving import drill
+from backup_worker.proving.drill import Drill, NoDrill, Proving
+from backup_worker.proving.proof import Proof
 
 
 class Trial:

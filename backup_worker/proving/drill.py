@@ -20,14 +20,15 @@ import redis
 
 import age
 from backup_worker import manifest as manifests
-from backup_worker import memory, scratch, scratch_private
-from backup_worker import proof as proofs
+from backup_worker import memory
 from backup_worker.errors import BackupError, SnapshotCorrupt
 from backup_worker.manifest import Manifest
 from backup_worker.progress import Progress, Report, ignore
-from backup_worker.proof import By, Held, Loader, Proof
+from backup_worker.proving import proof as proofs
+from backup_worker.proving import scratch, scratch_private
+from backup_worker.proving.proof import By, Held, Loader, Proof
+from backup_worker.proving.scratch import RDB_NAME, ScratchServer
 from backup_worker.replication.rdb import MAX_PREAMBLE, PreambleReader
-from backup_worker.scratch import RDB_NAME, ScratchServer
 from backup_worker.store.contract import Store
 from backup_worker.transform.signing import Signer
 

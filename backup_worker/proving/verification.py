@@ -10,18 +10,19 @@ from dataclasses import dataclass, field
 from time import monotonic
 
 import age
-from backup_worker import contents_source, drill
 from backup_worker import manifest as manifests
-from backup_worker import proof as proofs
 from backup_worker.catalog import Catalog, Entry
-from backup_worker.drill import Drill, NoDrill, Proving
+from backup_worker.contents import source as contents_source
 from backup_worker.errors import ObjectNotFound, SnapshotCorrupt, WrongKey
 from backup_worker.log import segment as segments
 from backup_worker.log.catalog import LogCatalog
 from backup_worker.log.segment import Segment, SegmentName
 from backup_worker.manifest import Content, Contents, Manifest
 from backup_worker.progress import Progress, Report, ignore
-from backup_worker.proof import By, Proof
+from backup_worker.proving import drill
+from backup_worker.proving import proof as proofs
+from backup_worker.proving.drill import Drill, NoDrill, Proving
+from backup_worker.proving.proof import By, Proof
 from backup_worker.restore.opening import opened, opened_object, require_content
 from backup_worker.store.contract import read_small
 from backup_worker.transform.hashing import Measure

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import redis
 
 import age
-from backup_worker.contents import (
+from backup_worker.contents.document import (
     DataNode,
     Document,
     SentinelNode,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import redis
 
-from backup_worker.scratch import ScratchServer, launch, loaded, loading_lines
+from backup_worker.proving.scratch import ScratchServer, launch, loaded, loading_lines
 from redis_ha.connection import connect_local
 
 SOCKET_NAME = "s"
