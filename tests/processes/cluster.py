@@ -195,6 +195,19 @@ class Cluster:
         self.wait_for(promoted, timeout, self.views)
         return found[0]
 
+    def prefer(self, node: Process) -> None:
+        """Have a replica promoted next: it has the best priority, and every sentinel knows it."""
+        with node.client() as client:
+            client.config_set("replica-priority", "1")
+        self._hurry_sentinels(1000)
+
+        def known(sentinel: Process) -> bool:
+            with sentinel.client() as client:
+                rows = client.sentinel_slaves(files.MASTER_NAME)
+            return any(r["port"] == node.address.port and int(r["slave-priority"]) == 1 for r in rows)
+
+        self.wait_for(lambda: all(known(sentinel) for sentinel in self.sentinels))
+
     def settled_master(self, timeout: float = 20.0) -> Process:
         """Wait until the node that the sentinels' majority names says that it is master."""
         found: list[Process] = []

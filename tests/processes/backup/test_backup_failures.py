@@ -48,8 +48,7 @@ def test_a_source_promoted_in_the_middle_is_left_for_a_replica_of_it(
     set_key_delay(slow.cluster, 100_000)
     with slow.start("snapshot") as process:
         source = wait_for_transfer(slow, process)
-        with source.client() as client:
-            client.config_set("replica-priority", "1")
+        slow.cluster.prefer(source)
         old = slow.cluster.master
         old.kill()
         assert slow.cluster.wait_for_master(other_than=old) is source

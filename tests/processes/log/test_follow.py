@@ -133,8 +133,7 @@ def test_the_log_goes_on_across_the_death_of_the_master(worker: LogWorker, figur
 def test_a_promoted_source_is_left_for_a_replica(worker: LogWorker, figure: Figure) -> None:
     with under_load(worker) as run:
         source = run.source
-        with source.client() as client:
-            client.config_set("replica-priority", "1")
+        worker.cluster.prefer(source)
         master = worker.cluster.master
         silence = run.seconds_without_data(master.kill)
         assert worker.cluster.wait_for_master(other_than=master) is source
