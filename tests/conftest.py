@@ -1,5 +1,6 @@
 """What all tests share: figures that a test measured are printed at the end of the run."""
 
+import signal
 from collections.abc import Callable
 
 import hypothesis
@@ -14,6 +15,8 @@ FIGURES = pytest.StashKey[list[str]]()
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[FIGURES] = []
+    # What a shell starts in the background ignores ^C, and so would all that the tests start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

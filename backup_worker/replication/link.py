@@ -32,7 +32,10 @@ from redis_ha.discovery import Access
 # A TLS record holds 16 KiB. Where the server is the slower side, handing each on by itself costs
 # twice the CPU of waiting a moment for more.
 _GATHER_SECONDS = 0.001
-_CAPABLE = (("PING",), ("REPLCONF", "capa", "eof", "capa", "psync2"))
+# A master names its replicas in INFO, and Sentinel takes each for one that it may promote. One that
+# gives no IP address as its own can't be listed: a node may be promoted while this link is made.
+_NAMELESS = ("REPLCONF", "ip-address", "backup-worker")
+_CAPABLE = (("PING",), _NAMELESS, ("REPLCONF", "capa", "eof", "capa", "psync2"))
 _RDB_ONLY = (("REPLCONF", "rdb-only", "1"),)
 _ACKNOWLEDGE_SECONDS = 1.0
 # Reading more often costs CPU time, less often seconds of the log.

@@ -13,7 +13,8 @@ from backup_worker.manifest import Engine
 # The AUX fields of every known server fit in 1 KiB; a stream that is no RDB must not be hoarded.
 MAX_PREAMBLE = 64 * 1024
 TRAILER_LENGTH = 9
-_MAGIC = re.compile(rb"REDIS(\d{4})|VALKEY(\d{3})")
+# Versions count from 1.
+_MAGIC = re.compile(rb"REDIS(?!0000)(\d{4})|VALKEY(?!000)(\d{3})")
 _MAGIC_LENGTH = 9
 _AUX = 0xFA
 _EOF = 0xFF
@@ -97,7 +98,7 @@ def parse_preamble(data: bytes) -> Preamble:
 
 
 def _may_become_magic(start: bytes) -> bool:
-    examples = (b"REDIS0000", b"VALKEY000")
+    examples = (b"REDIS1111", b"VALKEY111")
     return any(_MAGIC.fullmatch(start + example[len(start) :]) for example in examples)
 
 

@@ -108,10 +108,10 @@ class Cluster:
             if not process.running:
                 process.start()
         if self.settings.guarded:
-            self._hurry_sentinels(1000)
+            self.hurry_sentinels(1000)
         self.wait_until_healthy(self.settings.start_seconds)
         if self.settings.guarded:
-            self._hurry_sentinels(10_000)
+            self.hurry_sentinels(10_000)
 
     @property
     def master(self) -> Process:
@@ -199,7 +199,7 @@ class Cluster:
         """Have a replica promoted next: it has the best priority, and every sentinel knows it."""
         with node.client() as client:
             client.config_set("replica-priority", "1")
-        self._hurry_sentinels(1000)
+        self.hurry_sentinels(1000)
 
         def known(sentinel: Process) -> bool:
             with sentinel.client() as client:
@@ -302,7 +302,7 @@ class Cluster:
         down_after = self.settings.down_after
         return {"username": "witness", "password": password, "down_after_ms": down_after}
 
-    def _hurry_sentinels(self, info_period: int) -> None:
+    def hurry_sentinels(self, info_period: int) -> None:
         """Let them look at the master more often (ms) than each 10 s, to learn its replicas."""
         for sentinel in self.sentinels:
             self.wait_for(lambda s=sentinel: _pings(s), explain=lambda s=sentinel: s.log[-500:])  # type: ignore[misc]

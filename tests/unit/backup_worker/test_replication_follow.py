@@ -13,7 +13,7 @@ from tests.processes.cluster_files import Tls, write_tls
 from tests.unit.backup_worker.test_replication_link import OK, Play, script, server
 
 REPLID, OTHER = "8de1787ba490483314a4d30f1c628bc5025eb761", "f" * 40
-ACCEPTED = [OK, b"+PONG\r\n", OK]
+ACCEPTED = [OK, b"+PONG\r\n", OK, OK]
 HASTY = Timeouts(connect=2, reply=0.5, idle=0.6, tick=0.1)
 
 

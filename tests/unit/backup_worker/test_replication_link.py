@@ -20,7 +20,7 @@ from tests.processes.cluster_files import Tls, write_tls
 REPLID = b"8de1787ba490483314a4d30f1c628bc5025eb761"
 MARK = b"m" * 40
 OK = b"+OK\r\n"
-ACCEPTED = [OK, b"+PONG\r\n", OK, OK]
+ACCEPTED = [OK, b"+PONG\r\n", OK, OK, OK]
 ANNOUNCED = b"+FULLRESYNC " + REPLID + b" 7\r\n"
 HASTY = Timeouts(connect=2, reply=0.5, idle=0.5)
 Play = Callable[[ssl.SSLSocket], None]

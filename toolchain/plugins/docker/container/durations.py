@@ -7,6 +7,7 @@ The daemon's answer comes back as Go prints it, so "60s" in a program is a chang
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 from typing import Final
 
 _UNITS: Final = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
@@ -20,7 +21,7 @@ def parse(text: str) -> int:
     parts = _PART.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
         raise ValueError(f"{text!r} is not a duration such as 500ms, 5s or 1m30s")
-    return round(sum(float(number) * _UNITS[unit] for number, unit in parts))
+    return round(sum(Fraction(number) * _UNITS[unit] for number, unit in parts))
 
 
 def show(nanoseconds: int) -> str:
