@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toolchain import apt, console, golang
@@ -12,7 +13,6 @@ from toolchain.host import Host, Task, as_root, perform
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     from toolchain.layout import Layout
 
@@ -28,6 +28,14 @@ PACKAGES = {
     "zstd": "zstd",
     "openssl": "openssl",
     "chromium": "chromium",
+    "php": "php-cli",
+    "phpunit": "phpunit",
+    "phpcs": "php-codesniffer",
+}
+# What brings no command: a file under /usr by which it is known, and its package.
+PHP_LIBRARIES = {
+    "share/php/Illuminate/autoload.php": "php-laravel-framework",
+    "lib/php/*/redis.so": "php-redis",
 }
 LINTERS = {"shellcheck": "shellcheck"}
 
@@ -47,9 +55,9 @@ def ensure(layout: Layout, host: Host) -> None:
 
     Errors: Refused without apt, root or Go; ToolchainError when an installation fails.
     """
-    missing = missing_packages(_is_here, PACKAGES)
+    missing = missing_packages(_is_here, PACKAGES) + missing_packages(_has_file, PHP_LIBRARIES)
     if missing:
-        apt.install(layout, host, missing, why="the tests run real Redis and stock tools")
+        apt.install(layout, host, missing, why="the tests run real Redis, Laravel, stock tools")
         _leave_disabled(host, missing)
     with exclusive(layout.cache / "versitygw.lock"):
         if not (s3_folder(layout) / "versitygw").is_file():
@@ -69,6 +77,10 @@ def ensure_linters(layout: Layout, host: Host) -> None:
 
 def _is_here(command: str) -> bool:
     return shutil.which(command, path=f"{os.environ['PATH']}:/usr/sbin:/sbin") is not None
+
+
+def _has_file(pattern: str) -> bool:
+    return any(Path("/usr").glob(pattern))
 
 
 def _leave_disabled(host: Host, installed: list[str]) -> None:

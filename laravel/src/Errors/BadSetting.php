@@ -1,0 +1,10 @@
+<?php
+
+declare(strict_types=1);
+
+namespace RedisHa\Laravel\Errors;
+
+/** A setting is missing or wrong; the subject names it. */
+final class BadSetting extends RedisHaException
+{
+}

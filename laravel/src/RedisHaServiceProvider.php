@@ -1,0 +1,60 @@
+<?php
+
+declare(strict_types=1);
+
+namespace RedisHa\Laravel;
+
+use Illuminate\Contracts\Foundation\Application;
+use Illuminate\Redis\RedisManager;
+use Illuminate\Support\ServiceProvider;
+use RedisHa\Laravel\Console\RedisHaCommand;
+use RedisHa\Laravel\Events\FailoverRetried;
+use RedisHa\Laravel\Events\MasterChanged;
+
+/** Puts SentinelConnector in the place of Laravel's phpredis connector; REDIS_CLIENT stays phpredis. */
+final class RedisHaServiceProvider extends ServiceProvider
+{
+    /** The name by which applications ask for the service. */
+    private const SERVICE = 'App\Services\RedisHAService';
+
+    public function register(): void
+    {
+        $this->mergeConfigFrom(__DIR__ . '/../config/redis-ha.php', 'redis-ha');
+        $this->app->singleton(Metrics::class);
+        $this->app->singleton(SentinelConnector::class, fn (Application $app): SentinelConnector => new SentinelConnector(
+            $app->make('config')->get('redis-ha'),
+            $app->make(Metrics::class),
+            $this->tell(...),
+            $app->storagePath() . '/framework/cache',
+        ));
+        $this->app->singleton(RedisHaService::class);
+        if (! class_exists(self::SERVICE)) {
+            class_alias(RedisHaService::class, self::SERVICE);
+        }
+        $this->app->alias(RedisHaService::class, self::SERVICE);
+        $this->app->resolving('redis', function (RedisManager $redis, Application $app): void {
+            // Not static: Laravel binds it to the manager.
+            $redis->extend('phpredis', fn (): SentinelConnector => $app->make(SentinelConnector::class));
+        });
+    }
+
+    public function boot(): void
+    {
+        if ($this->app->runningInConsole()) {
+            $this->publishes([__DIR__ . '/../config/redis-ha.php' => $this->app->configPath('redis-ha.php')], 'redis-ha-config');
+            $this->commands([RedisHaCommand::class]);
+        }
+    }
+
+    /** Count, log and dispatch what happened. */
+    private function tell(object $event): void
+    {
+        $this->app->make(Metrics::class)->happened($event);
+        $this->app->make('log')->warning(match (true) {
+            $event instanceof MasterChanged => 'redis-ha: master changed',
+            $event instanceof FailoverRetried => 'redis-ha: call repeated',
+            default => 'redis-ha: ' . $event::class,
+        }, get_object_vars($event));
+        $this->app->make('events')->dispatch($event);
+    }
+}

@@ -1,0 +1,146 @@
+<?php
+
+declare(strict_types=1);
+
+namespace RedisHa\Laravel\Retry;
+
+use RedisHa\Laravel\Errors\AccessDenied;
+use RedisHa\Laravel\Errors\CallTimedOut;
+use RedisHa\Laravel\Errors\OutcomeUnknown;
+use RedisHa\Laravel\Errors\RedisHaException;
+use RedisException;
+
+/** One call: its time, what it has sent, and what its errors lead to. */
+final class Call
+{
+    /** The connection may break again on the new master; a third time is no coincidence. */
+    private const UNCERTAIN_RETRIES = 2;
+
+    public bool $onReplica = false;
+    public int $attempts = 0;
+    /** Where the attempt goes. */
+    public string $place = 'the cluster';
+    private int $effects = 0;
+    private bool $lastHasEffect = false;
+    private int $uncertain = 0;
+
+    public function __construct(
+        private readonly float $seconds,
+        private readonly float $began,
+        private readonly bool $repeatable,
+    ) {
+    }
+
+    public function deadline(): float
+    {
+        return $this->began + $this->seconds;
+    }
+
+    public function isOver(float $now): bool
+    {
+        return $now >= $this->deadline();
+    }
+
+    public function begin(): void
+    {
+        $this->attempts++;
+        $this->effects = 0;
+        $this->lastHasEffect = false;
+    }
+
+    /** Note a command that is about to be sent. */
+    public function sends(bool $harmless): void
+    {
+        $this->effects += (int) ! $harmless;
+        $this->lastHasEffect = ! $harmless;
+    }
+
+    /** Return when the attempt may be repeated; else throw what the caller shall see. */
+    public function failed(RedisException $error, float $now): Meaning
+    {
+        $meaning = $this->meaning($error);
+        if ($meaning === Meaning::Callers) {
+            throw $error;
+        }
+        if ($meaning === Meaning::Denied) {
+            throw self::denied($this->place, $error);
+        }
+        $effects = $this->effects - (int) ($meaning === Meaning::Refused && $this->lastHasEffect);
+        if ($effects > 0 && ! ($this->repeatable && $this->uncertain < self::UNCERTAIN_RETRIES)) {
+            throw $this->unknown($error);
+        }
+        $this->uncertain += (int) ($effects > 0);
+        if ($this->isOver($now)) {
+            throw $this->timedOut($error);
+        }
+
+        return $meaning;
+    }
+
+    /** Build the error of a call whose time is over. */
+    public function timedOut(RedisException $error): CallTimedOut
+    {
+        $applied = $this->uncertain > 0 ? 'writes that it sent may have been applied' : 'nothing was applied';
+
+        return new CallTimedOut(
+            'call',
+            $this->place,
+            "not done within {$this->seconds} s: " . self::plain($error),
+            "{$applied}; see `php artisan redis:ha status`, or raise REDIS_CALL_TIMEOUT",
+            $error,
+        );
+    }
+
+    /** Build the error of a user or certificate that won't do. */
+    public static function denied(string $place, RedisException $error): AccessDenied
+    {
+        if ($error instanceof AccessDenied) {
+            return $error;
+        }
+        $certificate = str_contains($error->getMessage(), 'certificate');
+
+        return new AccessDenied(
+            'use',
+            $place,
+            self::plain($error),
+            $certificate
+                ? 'REDIS_TLS_CA is not the CA of this cluster, or the certificate is not for this address'
+                : 'check REDIS_USERNAME, REDIS_PASSWORD and the user\'s ACL rules',
+            $error,
+        );
+    }
+
+    private function meaning(RedisException $error): Meaning
+    {
+        if ($error instanceof RedisHaException) {
+            return Meaning::Callers;
+        }
+        $meaning = Meaning::of($error->getMessage());
+        // A write in a call that was said to read only: it was sent there on purpose.
+        $wanted = $this->onReplica && str_starts_with($error->getMessage(), 'READONLY');
+
+        return $wanted ? Meaning::Callers : $meaning;
+    }
+
+    private function unknown(RedisException $error): OutcomeUnknown
+    {
+        return new OutcomeUnknown(
+            'call',
+            $this->place,
+            self::plain($error) . ', after a write had been sent',
+            'see whether it was applied; what is declared idempotent is repeated for you',
+            $error,
+        );
+    }
+
+    /** Laravel's queue worker ends when a message holds certain words on lost connections. */
+    private static function plain(RedisException $error): string
+    {
+        $words = ['reset by peer' => 'reset by the server', 'server has gone away' => 'server went away'];
+
+        $message = trim($error->getMessage());
+        $isCode = preg_match('/^[A-Z]{2}/', $message) === 1;
+
+        return strtr($isCode ? $message : lcfirst($message), $words);
+    }
+}

@@ -1,0 +1,116 @@
+<?php
+
+declare(strict_types=1);
+
+namespace RedisHa\Laravel\Retry;
+
+use Illuminate\Queue\LuaScripts;
+
+/** A command as Laravel hands it to phpredis, and what may be done with it. */
+final class Command
+{
+    /** What changes nothing. What is missing here is taken for a write: that only costs a repetition. */
+    private const HARMLESS = 'auth select client ping echo time info role command memory object get mget getrange '
+        . 'strlen getbit bitcount bitpos exists type ttl pttl expiretime pexpiretime keys scan randomkey dbsize '
+        . 'dump touch watch unwatch wait hget hmget hgetall hkeys hvals hlen hexists hstrlen hrandfield '
+        . 'hscan lrange llen lindex lget lpos scard sismember smismember smembers srandmember sscan sinter sunion '
+        . 'sdiff zcard zcount zlexcount zrange zrangebyscore zrangebylex zrevrange zrevrangebyscore '
+        . 'zrevrangebylex zrank zrevrank zscore zmscore zrandmember zscan xlen xrange xrevrange xread xpending '
+        . 'xinfo pfcount geopos geodist geohash script';
+    /** Commands whose last argument says for how many seconds they may block. */
+    private const BLOCKING = ['blpop', 'brpop', 'brpoplpush', 'blmove', 'bzpopmin', 'bzpopmax'];
+    /** Where others carry the milliseconds that they may block. */
+    private const BLOCKING_MILLISECONDS = ['xread' => 2, 'xreadgroup' => 4, 'wait' => 1];
+
+    /** @param array<int, mixed> $arguments */
+    private function __construct(public readonly string $name, private readonly array $arguments)
+    {
+    }
+
+    /** @param array<int, mixed> $parameters as for Connection::command */
+    public static function of(string $method, array $parameters): self
+    {
+        $parameters = array_values($parameters);
+        if (strtolower($method) === 'rawcommand') {
+            return new self(strtolower((string) ($parameters[0] ?? '')), array_slice($parameters, 1));
+        }
+
+        return new self(strtolower($method), $parameters);
+    }
+
+    public function isHarmless(): bool
+    {
+        return in_array($this->name, explode(' ', self::HARMLESS), true)
+            && ! ($this->name === 'script' && strtolower((string) ($this->arguments[0] ?? '')) === 'flush');
+    }
+
+    /** Say whether a replica can serve it. */
+    public function isRead(): bool
+    {
+        $elsewhere = ['auth', 'select', 'client', 'script', 'watch', 'unwatch', 'wait', 'role', 'info', 'touch'];
+
+        return $this->isHarmless() && ! in_array($this->name, $elsewhere, true);
+    }
+
+    /**
+     * Say whether it may be sent again when the first may have been applied.
+     *
+     * @param list<string> $listed the commands that the configuration declares so
+     */
+    public function isRepeatable(array $listed): bool
+    {
+        return $this->isHarmless()
+            || $this->isQueueScript()
+            || (in_array($this->name, $listed, true) && ! $this->isConditional());
+    }
+
+    /** Return the seconds that it may block, 0.0 for ever, null when it doesn't block in slices. */
+    public function blocks(): ?float
+    {
+        return in_array($this->name, self::BLOCKING, true) ? (float) array_slice($this->arguments, -1)[0] : null;
+    }
+
+    /** Return the seconds by which its reply may come later than another command's. */
+    public function extraPatience(): float
+    {
+        $index = self::BLOCKING_MILLISECONDS[$this->name] ?? null;
+
+        return $index === null ? 0.0 : ((float) ($this->arguments[$index] ?? 0)) / 1000;
+    }
+
+    /**
+     * Return the arguments with another time to block.
+     *
+     * @return array<int, mixed>
+     */
+    public function blockingFor(int $seconds): array
+    {
+        return [...array_slice($this->arguments, 0, -1), $seconds];
+    }
+
+    /**
+     * Laravel's queue keeps a job that it hands out in `:reserved` until it is done: a job whose
+     * reply was lost comes back after retry_after. Moving jobs that are due can be done again, too.
+     */
+    private function isQueueScript(): bool
+    {
+        $scripts = [LuaScripts::pop(), LuaScripts::migrateExpiredJobs(), LuaScripts::size()];
+
+        return $this->name === 'eval' && in_array($this->arguments[0] ?? '', $scripts, true);
+    }
+
+    /** A SET that depends on what was there, or says what was there, isn't the same twice. */
+    private function isConditional(): bool
+    {
+        if ($this->name !== 'set') {
+            return false;
+        }
+        $words = [];
+        $options = array_slice($this->arguments, 2);
+        array_walk_recursive($options, static function (mixed $word) use (&$words): void {
+            $words[] = is_string($word) ? strtoupper($word) : '';
+        });
+
+        return array_intersect(['NX', 'XX', 'GET'], $words) !== [];
+    }
+}

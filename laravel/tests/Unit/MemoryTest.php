@@ -1,0 +1,59 @@
+<?php
+
+declare(strict_types=1);
+
+namespace RedisHa\Laravel\Tests\Unit;
+
+use PHPUnit\Framework\TestCase;
+use RedisHa\Laravel\Cluster\Address;
+use RedisHa\Laravel\Cluster\Known;
+use RedisHa\Laravel\Link\Memory;
+
+final class MemoryTest extends TestCase
+{
+    private string $folder = '';
+
+    protected function setUp(): void
+    {
+        $this->folder = sys_get_temp_dir() . '/redis-ha-memory-' . getmypid();
+        mkdir($this->folder);
+    }
+
+    protected function tearDown(): void
+    {
+        array_map(unlink(...), (array) glob("{$this->folder}/*"));
+        rmdir($this->folder);
+    }
+
+    public function testWhatIsKeptIsRecalledUntilItIsForgotten(): void
+    {
+        $known = new Known(new Address('10.0.0.1', 6379), 'abc', 7);
+        $this->memory()->keep($known);
+
+        self::assertEquals($known, $this->memory()->recall());
+        $this->memory()->forget();
+        self::assertNull($this->memory()->recall());
+    }
+
+    public function testADamagedOrOldFileIsNoMaster(): void
+    {
+        $this->memory()->keep(new Known(new Address('10.0.0.1', 6379), 'abc'));
+        $path = ((array) glob("{$this->folder}/*"))[0];
+        touch((string) $path, time() - 3600);
+        self::assertNull($this->memory()->recall());
+        file_put_contents((string) $path, '{"host":');
+        self::assertNull($this->memory()->recall());
+    }
+
+    public function testAFolderThatIsNotThereIsNoError(): void
+    {
+        $memory = new Memory("{$this->folder}/nowhere", SettingsTest::settings());
+        $memory->keep(new Known(new Address('10.0.0.1', 6379), 'abc'));
+        self::assertNull($memory->recall());
+    }
+
+    private function memory(): Memory
+    {
+        return new Memory($this->folder, SettingsTest::settings());
+    }
+}

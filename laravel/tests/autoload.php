@@ -1,0 +1,20 @@
+<?php
+
+declare(strict_types=1);
+
+// Debian's packages hold Laravel without composer: this stands in for composer's autoloader.
+require_once 'Illuminate/autoload.php';
+
+spl_autoload_register(static function (string $class): void {
+    $places = ['RedisHa\\Laravel\\Tests\\' => __DIR__ . '/', 'RedisHa\\Laravel\\' => __DIR__ . '/../src/'];
+    foreach ($places as $prefix => $folder) {
+        if (str_starts_with($class, $prefix)) {
+            $file = $folder . str_replace('\\', '/', substr($class, strlen($prefix))) . '.php';
+            if (is_file($file)) {
+                require_once $file;
+            }
+
+            return;
+        }
+    }
+});

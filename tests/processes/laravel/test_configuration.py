@@ -1,0 +1,107 @@
+"""What the application is told when its configuration is wrong, and what its commands say."""
+
+import json
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.processes.cluster import free_ports
+from tests.processes.laravel.application import Application
+
+# A PHP process with Laravel takes part of a second to start.
+START_SECONDS = 1.5
+CONNECT_TIMEOUT = 1.0
+
+
+def _away(application: Application) -> dict[str, str]:
+    ports = free_ports(3)
+    return {f"REDIS_SENTINEL_PORT_{n}": str(port) for n, port in enumerate(ports, start=1)}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ({f"REDIS_SENTINEL_HOST_{n}": "" for n in (1, 2, 3)}, "REDIS_SENTINEL_HOST_1"),
+        ({"REDIS_SENTINEL_MASTER": "theirmaster"}, "REDIS_SENTINEL_MASTER"),
+        ({"REDIS_PASSWORD": "wrong"}, "REDIS_PASSWORD"),
+        ({"REDIS_TLS_CA": "/nowhere/ca.crt"}, "REDIS_TLS_CA"),
+        (None, "REDIS_SENTINEL_HOST_"),
+    ],
+    ids=["no sentinel", "master name", "password", "no CA file", "all sentinels down"],
+)
+def test_one_error_names_the_setting_at_fault(
+    application: Application, wrong: dict[str, str] | None, named: str
+) -> None:
+    began = time.monotonic()
+    code, text = application.artisan("redis:ha", "status", **(wrong or _away(application)))
+    assert code != 0, text
+    actor = application.act("metrics", 0.1, **(wrong or _away(application)))
+    actor.wait(20)
+    assert time.monotonic() - began < 2 * (START_SECONDS + CONNECT_TIMEOUT)
+    assert {named in failure for failure in actor.failures} == {True}, actor.failures
+
+
+def test_another_ca_is_said(application: Application, tmp_path: Path) -> None:
+    other = tmp_path / "other.crt"
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=other"
+    key = str(tmp_path / "other.key")
+    subprocess.run([*command.split(), "-keyout", key, "-out", str(other)], check=True)
+    actor = application.act("metrics", 0.1, REDIS_TLS_CA=str(other))
+    actor.wait(20)
+    assert "REDIS_TLS_CA" in actor.failures[0]
+
+
+def test_the_command_says_how_the_cluster_is(application: Application) -> None:
+    code, text = application.artisan("redis:ha", "status", "--json")
+    found = json.loads(text)
+    assert (code, found["level"]) == (0, "healthy"), text
+    assert found["master"] == str(application.cluster.master.address)
+    application.cluster.replicas[0].kill()
+    code, text = application.artisan("redis:ha", "health")
+    assert code == 1
+    assert text.startswith("degraded")
+    code, text = application.artisan(
+        "redis:ha", "monitor", "--interval=0.2", "--duration=1", "--json"
+    )
+    assert code == 1
+    assert {json.loads(line)["level"] for line in text.splitlines()} == {"degraded"}
+    code, text = application.artisan("redis:ha", "stats", "--json")
+    assert json.loads(text)["nodes"][found["master"]]["role"] == "master"
+    assert application.artisan("redis:ha", "nonsense")[0] == 2
+
+
+def test_failover_without_its_command_says_how_to_get_it(application: Application) -> None:
+    code, text = application.artisan("redis:ha", "failover", "--yes", REDIS_HA_COMMAND="nowhere-ha")
+    assert code == 1
+    assert "REDIS_HA_COMMAND" in text
+
+
+def test_reads_go_to_replicas_and_writes_do_not(application: Application) -> None:
+    reader = application.act("read", 2.0)
+    reader.wait(20)
+    assert not reader.failures
+    with application.cluster.master.client() as client:
+        at_master = client.info("commandstats").get("cmdstat_get", {"calls": 0})["calls"]
+    assert len(reader.acknowledged) > 50
+    assert at_master < len(reader.acknowledged) / 10
+    transaction = application.act("transact", 0.1)
+    transaction.wait(20)
+    assert transaction.lines[0]["value"] == [True, 1]
+    assert transaction.lines[0]["piped"] == [True, "1"]
+
+
+def test_a_subscription_moves_to_the_next_master(application: Application) -> None:
+    listener = application.act("hear", 30)
+    old = application.cluster.master
+    application.cluster.wait_for(lambda: _said(application, listener, "one"))
+    old.kill()
+    application.cluster.wait_for_master(other_than=old)
+    application.cluster.wait_for(lambda: _said(application, listener, "two"))
+
+
+def _said(application: Application, listener: object, message: str) -> bool:
+    with application.cluster.settled_master().client() as client:
+        client.publish("test:news", message)
+    return message in [line["value"] for line in listener.lines]  # type: ignore[attr-defined]
