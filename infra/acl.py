@@ -15,6 +15,7 @@ ASK_SENTINEL = (
     "+sentinel|myid +sentinel|replicas +sentinel|sentinels +sentinel|slaves"
 )
 EVERYTHING = "~* &* +@all"
+_ASK_WITNESSES = "&__redis-ha__:witness:asked &__redis-ha__:witness:told"
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,10 @@ USERS: tuple[AclUser, ...] = (
     AclUser("replica", data="resetkeys resetchannels -@all +psync +replconf +ping"),
     AclUser(
         "exporter",
-        data="resetkeys resetchannels -@all +ping +info +select +client|setname +client|list "
-        "+config|get +slowlog|len +slowlog|get +latency|latest +latency|histogram +cluster|info",
+        # It asks the witnesses how they are.
+        data=f"resetkeys resetchannels {_ASK_WITNESSES} -@all +subscribe +publish +ping +info "
+        "+select +client|setname +client|list +config|get +slowlog|len +slowlog|get "
+        "+latency|latest +latency|histogram +cluster|info",
         sentinel="resetkeys resetchannels -@all +ping +info +client|setname +sentinel|masters "
         "+sentinel|master +sentinel|replicas +sentinel|slaves +sentinel|sentinels",
     ),
@@ -66,15 +69,16 @@ USERS: tuple[AclUser, ...] = (
     ),
     AclUser(
         "node",
-        data="resetkeys resetchannels -@all +ping +info +role +client|setname +client|pause "
-        "+client|unpause",
+        # It lists and kills connections to find who else hands the mastership over.
+        data="resetkeys resetchannels -@all +multi +exec +ping +info +role +client|setname "
+        "+client|list +client|kill +client|pause +client|unpause",
         sentinel=f"{ASK_SENTINEL} +sentinel|failover +sentinel|ckquorum +info",
     ),
     AclUser(
         "witness",
         # It may make a data node follow another: an old master that is back beside its successor.
-        data="resetkeys resetchannels &__redis-ha__:witness -@all +subscribe +publish +info "
-        "+client|pause +client|unpause +replicaof +config|rewrite",
+        data=f"resetkeys resetchannels &__redis-ha__:witness {_ASK_WITNESSES} -@all +subscribe "
+        "+publish +info +client|pause +client|unpause +replicaof +config|rewrite",
         sentinel="resetkeys resetchannels -@all +sentinel|master +sentinel|failover",
     ),
     AclUser("operator", data=EVERYTHING, sentinel=EVERYTHING),

@@ -10,6 +10,7 @@ from node.log import Log
 from node.process import Events, Server
 from node.settings import NodeSettings
 from redis_ha.witness.loop import Witness, WitnessSettings
+from redis_ha.witness.status import NOT_LET_IN, load
 
 # A witness that dies is started again after this many seconds, doubled each time up to the last.
 _FIRST_PAUSE, _LAST_PAUSE = 1.0, 60.0
@@ -58,9 +59,15 @@ class Companion:
 
     @property
     def complaint(self) -> str:
-        """Say that it doesn't run though it should; empty when all is as wanted."""
-        missing = self._settings.witness is not None and self._events.companion is None
-        return "; its witness doesn't run" if missing else ""
+        """Say that it doesn't run, or isn't let in, though it should; empty when all is well."""
+        if self._settings.witness is None:
+            return ""
+        if self._events.companion is None:
+            return "; its witness doesn't run"
+        status = load(self._settings.witness_file)
+        if status is not None and status.state == NOT_LET_IN:
+            return f"; its witness is {status.state}: {status.reason}"
+        return ""
 
     def keep_running(self) -> None:
         """Start the witness if it is wanted, doesn't run and its pause is over."""

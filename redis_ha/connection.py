@@ -3,7 +3,9 @@
 import inspect
 import socket
 import ssl
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 DEFAULT_TIMEOUT = 2.0
+# x509_vfy.h: the code of an expired certificate, and the flag that leaves its dates unchecked.
+_EXPIRED, _NO_CHECK_TIME = 10, 0x200000
 
 
 def _plain_handshake() -> dict[str, Any]:
@@ -45,9 +49,20 @@ class TlsConnection(redis.Connection):
         sock = super()._connect()  # type: ignore[no-untyped-call]
         try:
             return self._secure(sock)
-        except OSError:
+        except OSError as error:
             sock.close()
+            if getattr(error, "verify_code", 0) == _EXPIRED:
+                raise self._dated(error) from error
             raise
+
+    def _dated(self, error: OSError) -> OSError:
+        """Say in the error since when the certificate is no longer valid."""
+        text = "[SSL: CERTIFICATE_VERIFY_FAILED] certificate has expired"
+        address = Address(str(self.host), int(self.port))
+        with suppress(OSError, ValueError):
+            ended = valid_until(address, ca=Path(self._ca), timeout=DEFAULT_TIMEOUT)
+            text += f" on {datetime.fromtimestamp(ended, UTC):%Y-%m-%d %H:%M} UTC"
+        return ssl.SSLError(error.args[0], text)
 
     def _secure(self, sock: socket.socket) -> ssl.SSLSocket:
         return tls_context(self._ca).wrap_socket(sock, server_hostname=self.host)
@@ -76,6 +91,18 @@ class Address:
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"
+
+
+def valid_until(address: Address, *, ca: Path, timeout: float) -> float:
+    """Return when a node's certificate ends or ended, in seconds since 1970; raises OSError."""
+    context = ssl.create_default_context(cafile=str(ca))
+    context.verify_flags |= _NO_CHECK_TIME
+    with (
+        socket.create_connection((address.host, address.port), timeout=timeout) as plain,
+        context.wrap_socket(plain, server_hostname=address.host) as secure,
+    ):
+        certificate = secure.getpeercert() or {}
+    return float(ssl.cert_time_to_seconds(str(certificate.get("notAfter"))))
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,8 @@ class ContainerView:
             return f"is {self.status or 'gone'}"
         if self.health not in ("", "healthy"):
             return f"is {self.health}: {self.detail}" if self.detail else f"is {self.health}"
-        return ""
+        # A healthy sentinel whose witness lacks something says so after its own state.
+        return self.detail.partition("; ")[2]
 
 
 def inspect(names: Sequence[str]) -> dict[str, ContainerView] | str:

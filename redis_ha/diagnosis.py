@@ -36,7 +36,9 @@ def diagnose(survey: Survey) -> tuple[Finding, ...]:
     return (*own, *readiness)
 
 
-_FROM_READINESS = frozenset({"agreement", "peers", "entries", "peer rights", "node rights"})
+_FROM_READINESS = frozenset(
+    {"agreement", "peers", "entries", "peer rights", "node rights", "witnesses"}
+)
 
 
 def _found(check: str, state: State, subject: str, reason: str, *, remedy: str) -> Finding:
@@ -204,6 +206,8 @@ def _certificates(survey: Survey) -> Iterator[Finding]:
         elif days < EXPIRES_SOON:
             state = State.BAD if days < EXPIRES_NOW else State.WARNING
             text = f"its certificate expires in {days:.1f} days"
+            if days < 0:
+                text = f"its certificate has expired {-days:.1f} days ago"
             yield _found("certificates", state, name, text, remedy="renew it: `pulumi up`")
 
 
@@ -310,24 +314,10 @@ def _priorities(survey: Survey) -> Iterator[Finding]:
         )
 
 
-def _witnesses(survey: Survey) -> Iterator[Finding]:
-    listening, sentinels = survey.witnesses, len(survey.sentinels)
-    if 0 < listening < sentinels:
-        found = State.WARNING if survey.witnessed else State.BAD
-        yield _found(
-            "witnesses",
-            found,
-            "",
-            f"{listening} of {sentinels} listen on every data node; a majority has to see a crash",
-            remedy="see the health of each sentinel's container: it says what its witness lacks",
-        )
-
-
 CHECKS: dict[str, tuple[Check, str]] = {
     "ports": (_reach, "every member answers"),
     "split brain": (_masters, "one master"),
     "failover timing": (_timing, "down-after and failover-timeout are sound"),
-    "witnesses": (_witnesses, "all of them listen, or they are off"),
     "fencing": (_fencing, "an isolated master stops taking writes in time"),
     "priorities": (_priorities, "all replicas have the same priority"),
     "memory": (_memory, "enough below maxmemory, not fragmented"),

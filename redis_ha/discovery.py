@@ -84,6 +84,8 @@ class NodeView:
     master: Address | None = None
     link_down_seconds: int | None = None
     connected_replicas: int = 0
+    # A master that refuses writes once its replicas have left it (min-replicas-to-write).
+    fenced: bool = False
     syncing: bool = False
     loading: bool = False
     # The first offset from which it can continue a stream; None without a backlog.
@@ -128,7 +130,9 @@ def parse_replication(address: Address, info: Mapping[str, Any]) -> NodeView:
         "run_id": str(info.get("run_id", "")),
     }
     if role == "master":
-        return NodeView(offset=int(info["master_repl_offset"]), **common)
+        # INFO has this field only when both settings of the fence are above 0.
+        fenced = "min_slaves_good_slaves" in info
+        return NodeView(offset=int(info["master_repl_offset"]), fenced=fenced, **common)
     up = info["master_link_status"] == "up"
     return NodeView(
         offset=int(info["slave_repl_offset"]),

@@ -12,6 +12,7 @@ RedisHaError
 ├── OutcomeUnknown       the connection broke after a write was sent: it may have been applied
 ├── ClientClosed         the client was closed before the call
 ├── SwitchoverRefused    a zero-loss switchover isn't possible now; the master serves as before
+│   └── SwitchoverBusy   somebody else is making one
 ├── SwitchoverUncertain  a promotion may still come, or came wrongly; the old master stays paused
 ├── HarmRefused          a failover test may not, or can't, hurt the cluster as asked
 └── WorkloadFailed       the clients of a failover test did not do their work
@@ -66,6 +67,10 @@ class ClientClosed(RedisHaError):
 
 class SwitchoverRefused(RedisHaError):
     """A switchover that loses nothing isn't possible now."""
+
+
+class SwitchoverBusy(SwitchoverRefused):
+    """Somebody else is switching the same master over."""
 
 
 class SwitchoverUncertain(RedisHaError):

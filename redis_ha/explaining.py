@@ -1,10 +1,12 @@
 """Says in a few words what a failed connection means, from the text that libraries give. Pure."""
 
+import re
+
 from redis_ha.discovery import one_line
 
+_EXPIRED = re.compile(r"certificate has expired(?: on [-\d]+ [:\d]+ UTC)?")
 # The first that occurs in the text counts.
 _MEANINGS = (
-    ("certificate has expired", "its certificate has expired"),
     ("IP address mismatch", "its certificate is for another address"),
     ("Hostname mismatch", "its certificate is for another address"),
     ("CERTIFICATE_VERIFY_FAILED", "its certificate is not signed by the CA in REDIS_TLS_CA"),
@@ -37,4 +39,6 @@ def explained(error: Exception) -> str:
 
 def meaning(text: str) -> str:
     """Return what a failure's text means, or the text itself."""
+    if expired := _EXPIRED.search(text):
+        return f"its {expired.group()}"
     return next((said for sign, said in _MEANINGS if sign in text), text)

@@ -4,13 +4,14 @@ Pure: what was seen comes in, findings go out.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from redis_ha.containers import ContainerView
 from redis_ha.findings import Finding, State, ok
 from redis_ha.readiness import promotable
 from redis_ha.survey import Survey
+from redis_ha.witnessing import witness_troubles, witnesses_fine
 
 Level = Literal["healthy", "degraded", "down"]
 
@@ -77,6 +78,16 @@ def _sentinels(survey: Survey) -> Iterator[Finding]:
             yield Finding("sentinel", State.WARNING, reason, "see `redis-ha ready`", name)
     if count < needed and survey.master is not None:
         yield Finding("sentinel", State.BAD, "no quorum", "start the missing sentinels")
+    yield from _witnesses(survey)
+
+
+def _witnesses(survey: Survey) -> Iterator[Finding]:
+    troubles = list(witness_troubles(survey))
+    for trouble in troubles:
+        reason = trouble.reason if trouble.subject else f"witnesses: {trouble.reason}"
+        yield replace(trouble, check="sentinel", reason=reason)
+    if not troubles and survey.witness_wanted:
+        yield ok("sentinel", f"witnesses: {witnesses_fine(survey)}")
 
 
 def _replication(survey: Survey) -> Iterator[Finding]:

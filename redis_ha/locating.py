@@ -66,11 +66,12 @@ def nobody_answers(site: Site, views: list[SentinelView]) -> Unreachable:
     said = {view.sentinel: meaning(view.problem) for view in views}
     texts = set(said.values())
     each = ", ".join(f"{site.name_of(address)}: {text}" for address, text in said.items())
-    cause = f"no sentinel answers: {texts.pop()}" if len(texts) == 1 else each
+    if len(texts) == 1:
+        each = f"{texts.pop()} ({', '.join(site.name_of(address) for address in said)})"
     return Unreachable(
         operation="ask the sentinels of",
         subject=site.operator.master_name,
-        cause=cause,
+        cause=f"no sentinel answers: {each}",
         hint="check REDIS_SENTINEL_HOST_n/PORT_n, the user and password, and REDIS_TLS_CA",
     )
 

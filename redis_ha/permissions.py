@@ -11,6 +11,7 @@ from typing import Any
 import redis
 
 from redis_ha.survey import Lack, Login
+from redis_ha.witness import channels
 
 Command = tuple[str, ...]
 
@@ -38,6 +39,22 @@ REPLICA: tuple[Command, ...] = (
     ("REPLCONF", "ACK", "0"),
     ("PING",),
 )
+# It listens, votes, tells how it is, asks for a failover, and fences an old master that is back.
+WITNESS_AT_NODES: tuple[Command, ...] = (
+    ("SUBSCRIBE", channels.VOTES),
+    ("PUBLISH", channels.VOTES, ""),
+    ("SUBSCRIBE", channels.QUESTIONS),
+    ("PUBLISH", channels.ANSWERS, ""),
+    ("INFO",),
+    ("CLIENT", "PAUSE", "1", "WRITE"),
+    ("CLIENT", "UNPAUSE"),
+    ("REPLICAOF", "127.0.0.1", "6379"),
+    ("CONFIG", "REWRITE"),
+)
+WITNESS_AT_SENTINELS: tuple[Command, ...] = (
+    ("SENTINEL", "MASTER", "mymaster"),
+    ("SENTINEL", "FAILOVER", "mymaster"),
+)
 
 
 def lacks_of(client: Any, login: Login, commands: Sequence[Command]) -> tuple[Lack, ...]:
@@ -49,6 +66,14 @@ def lacks_of(client: Any, login: Login, commands: Sequence[Command]) -> tuple[La
     if text := refused_login(login, account):
         return (Lack(login.user, text),)
     return rights_lacked(client, login.user, commands)
+
+
+def account_lacks(client: Any, user: str, commands: Sequence[Command]) -> tuple[Lack, ...]:
+    """Say what a user lacks whose password isn't known here: an account, a right."""
+    account = pairs(client.execute_command("ACL", "GETUSER", user) or {})
+    if "on" not in account.get("flags", ()):
+        return (Lack(user, "doesn't exist there" if not account else "is switched off there"),)
+    return tuple(dict.fromkeys(rights_lacked(client, user, commands)))
 
 
 def rights_lacked(client: Any, user: str, commands: Sequence[Command]) -> tuple[Lack, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from redis_ha.connection import Address
 from redis_ha.survey import NodeSurvey, SentinelSurvey, Survey
+from redis_ha.witnessing import witness_troubles, witnesses_fine
 
 Line = list[tuple[str, str]]
 
@@ -19,8 +20,15 @@ def draw(survey: Survey, *, master_name: str) -> list[Line]:
         *_tree(survey),
         [],
         *_sentinels(survey),
-        [(f"  witnesses  {survey.witnesses} of {len(survey.sentinels)} listen", "dim")],
+        _witnesses(survey),
     ]
+
+
+def _witnesses(survey: Survey) -> Line:
+    troubles = [trouble.reason for trouble in witness_troubles(survey)]
+    if troubles:
+        return [("  witnesses  ", "dim"), ("; ".join(dict.fromkeys(troubles)), "yellow")]
+    return [(f"  witnesses  {witnesses_fine(survey)}", "dim")]
 
 
 def last_failover(survey: Survey) -> str:

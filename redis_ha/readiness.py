@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 from redis_ha.findings import Finding, State, settle
 from redis_ha.survey import NodeSurvey, ReplicaEntry, SentinelSurvey, Survey
+from redis_ha.witnessing import CHECK as WITNESSES
+from redis_ha.witnessing import witness_troubles, witnesses_fine
 
 # A replica further behind would lose more in a crash than an operator expects.
 LAG_BYTES = 10 * 1024 * 1024
@@ -21,6 +23,7 @@ def judge_readiness(survey: Survey) -> tuple[Finding, ...]:
         *settle("entries", list(_zombies(survey)), fine="no sentinel lists a node that is gone"),
         *settle("peer rights", list(_peer_rights(survey)), fine="the sentinels may ask each other"),
         *settle("node rights", list(_node_rights(survey)), fine="the nodes let them act"),
+        *settle(WITNESSES, list(witness_troubles(survey)), fine=witnesses_fine(survey)),
     )
 
 

@@ -37,6 +37,12 @@ class Site:
     settings: Mapping[str, str] = field(default_factory=dict, repr=False)
     plan: Mapping[str, Any] | None = None
 
+    @property
+    def witness_set(self) -> bool | None:
+        """Say whether the stack has witnesses; None where the settings don't say."""
+        text = self.settings.get("REDIS_WITNESS", "").lower()
+        return {"true": True, "false": False}.get(text)
+
     def name_of(self, address: Address | None) -> str:
         """Return a node's name, or its address when it has none."""
         members = (*self.data_nodes, *self.sentinels)

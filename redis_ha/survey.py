@@ -6,8 +6,12 @@ from typing import Any
 
 from redis_ha.connection import Address
 from redis_ha.discovery import NodeView, SentinelView, majority_master
+from redis_ha.witness.hearing import Hearing
 
 _DOWN = frozenset({"s_down", "o_down", "disconnected"})
+WITNESS = "witness"
+# A witness that isn't let in tries again each second: an older refusal (s) is history.
+_REFUSED_SECONDS = 15.0
 
 
 @dataclass(frozen=True)
@@ -86,10 +90,16 @@ class NodeSurvey:
     sentinel_users: Mapping[str, str] = field(default_factory=dict)
     login: Login | None = None
     lacks: tuple[Lack, ...] = ()
+    witness_lacks: tuple[Lack, ...] = ()
 
     @property
     def address(self) -> Address:
         return self.view.address
+
+    @property
+    def refused_witness(self) -> bool:
+        """Say whether a witness tries to log in here with a wrong password."""
+        return any(map(_is_a_witness, self.denials))
 
     def number(self, name: str, default: float = 0) -> float:
         """Return a number from INFO."""
@@ -116,10 +126,16 @@ class SentinelSurvey:
     denials: tuple[Denial, ...] = ()
     login: Login | None = None
     lacks: tuple[Lack, ...] = ()
+    witness_lacks: tuple[Lack, ...] = ()
 
     @property
     def address(self) -> Address:
         return self.view.sentinel
+
+    @property
+    def refused_witness(self) -> bool:
+        """Say whether a witness tries to log in here with a wrong password."""
+        return any(map(_is_a_witness, self.denials))
 
     @property
     def answers(self) -> bool:
@@ -143,6 +159,10 @@ class Survey:
     certificates: Mapping[Address, float | str] = field(default_factory=dict)
     # True when the nodes are known from the stack, not only from the sentinels' lists.
     complete: bool = False
+    # Whether the stack has witnesses; None where its settings don't say.
+    witness_set: bool | None = None
+    # What they said; None when they were not asked.
+    hearing: Hearing | None = None
 
     @property
     def master(self) -> Address | None:
@@ -153,6 +173,10 @@ class Survey:
     def leader(self) -> NodeSurvey | None:
         """Return the master's own survey, when it says that it is one."""
         return next((n for n in self.masters if n.address == self.master), None)
+
+    @property
+    def members(self) -> tuple[NodeSurvey | SentinelSurvey, ...]:
+        return (*self.nodes, *self.sentinels)
 
     @property
     def masters(self) -> tuple[NodeSurvey, ...]:
@@ -166,6 +190,14 @@ class Survey:
     def witnesses(self) -> int:
         """Return how many witnesses listen: those that a death of any other node leaves with."""
         return min((n.witnesses for n in self.nodes if n.view.role is not None), default=0)
+
+    @property
+    def witness_wanted(self) -> bool:
+        """Say whether there should be witnesses: by the settings, else because some try to be."""
+        if self.witness_set is not None:
+            return self.witness_set
+        refused = any(member.refused_witness for member in self.members)
+        return refused or any(node.witnesses for node in self.nodes)
 
     @property
     def witnessed(self) -> bool:
@@ -185,6 +217,11 @@ class Survey:
         rows = [row for key, row in self.leader.info.items() if _is_replica_row(key, row)]
         seconds = next((float(row["lag"]) for row in rows if _at(row) == replica.address), None)
         return max(0, self.leader.view.offset - replica.view.offset), seconds
+
+
+def _is_a_witness(denial: Denial) -> bool:
+    lately = denial.age <= _REFUSED_SECONDS
+    return denial.user == WITNESS and denial.reason == "auth" and lately
 
 
 def _is_replica_row(key: str, row: object) -> bool:

@@ -25,6 +25,9 @@ from redis_ha.permissions import (
     PEER,
     REPLICA,
     SENTINEL,
+    WITNESS_AT_NODES,
+    WITNESS_AT_SENTINELS,
+    account_lacks,
     hashed,
     lacks_of,
     pairs,
@@ -32,6 +35,7 @@ from redis_ha.permissions import (
 )
 from redis_ha.site import Site
 from redis_ha.survey import (
+    WITNESS,
     Denial,
     Lack,
     Login,
@@ -41,7 +45,8 @@ from redis_ha.survey import (
     SentinelSurvey,
     Survey,
 )
-from redis_ha.witness.vote import CHANNEL
+from redis_ha.witness.channels import VOTES
+from redis_ha.witness.hearing import ask_witnesses, places_to_ask
 
 _FAILURES = (redis.RedisError, OSError, KeyError, ValueError, TypeError)
 _CONFIG = (
@@ -52,10 +57,13 @@ _CONFIG = (
 _LOG_ENTRIES = "64"
 
 
-def take_survey(site: Site, *, rights: bool = False, certificates: bool = False) -> Survey:
+def take_survey(
+    site: Site, *, rights: bool = False, certificates: bool = False, witnesses: bool = False
+) -> Survey:
     """Ask all members of a site; within about three times the access's timeout.
 
-    `rights` also tries what the nodes may do to each other, `certificates` reads their expiry.
+    `rights` also tries what the nodes may do to each other, `certificates` reads their expiry,
+    `witnesses` asks each of them, which takes up to a second more when one doesn't answer.
     """
     nodes = [member.address for member in site.data_nodes]
     sentinels = [member.address for member in site.sentinels]
@@ -74,7 +82,11 @@ def take_survey(site: Site, *, rights: bool = False, certificates: bool = False)
         names={m.address: m.name for m in (*site.data_nodes, *site.sentinels)},
         certificates=_certificates(access, [*nodes, *sentinels]) if certificates else {},
         complete=site.complete,
+        witness_set=site.witness_set,
     )
+    if witnesses and survey.witness_wanted:
+        places = places_to_ask([node.view for node in survey.nodes])
+        survey = replace(survey, hearing=ask_witnesses(access, places))
     return _with_rights(access, survey) if rights else survey
 
 
@@ -157,7 +169,7 @@ def _read_node(client: Any, address: Address) -> NodeSurvey:
         info=info,
         config={k: str(v) for k, v in config.items() if k not in ("masteruser", "masterauth")},
         skew=skew,
-        witnesses=int(client.execute_command("PUBSUB", "NUMSUB", CHANNEL)[1]),
+        witnesses=int(client.execute_command("PUBSUB", "NUMSUB", VOTES)[1]),
         spikes={str(event[0]): int(event[3]) for event in spikes},
         denials=_denials(client),
         sentinel_users=_sentinel_users(client.client_list()),
@@ -218,7 +230,13 @@ def _try_node(access: Access, node: NodeSurvey, survey: Survey) -> NodeSurvey:
         lacks = [lack for login in logins for lack in lacks_of(client, login, REPLICA)]
         return lacks + [lack for user in users for lack in rights_lacked(client, user, SENTINEL)]
 
-    return node if node.view.role is None else replace(node, lacks=_try(access, node, ask))
+    def ask_for_witness(client: Any) -> list[Lack]:
+        return list(account_lacks(client, WITNESS, WITNESS_AT_NODES))
+
+    if node.view.role is None:
+        return node
+    witness = _try(access, node, ask_for_witness) if survey.witness_wanted else ()
+    return replace(node, lacks=_try(access, node, ask), witness_lacks=witness)
 
 
 def _try_sentinel(access: Access, sentinel: SentinelSurvey, survey: Survey) -> SentinelSurvey:
@@ -227,7 +245,13 @@ def _try_sentinel(access: Access, sentinel: SentinelSurvey, survey: Survey) -> S
     def ask(client: Any) -> list[Lack]:
         return [lack for login in logins for lack in lacks_of(client, login, PEER)]
 
-    return replace(sentinel, lacks=_try(access, sentinel, ask)) if sentinel.answers else sentinel
+    def ask_for_witness(client: Any) -> list[Lack]:
+        return list(account_lacks(client, WITNESS, WITNESS_AT_SENTINELS))
+
+    if not sentinel.answers:
+        return sentinel
+    witness = _try(access, sentinel, ask_for_witness) if survey.witness_wanted else ()
+    return replace(sentinel, lacks=_try(access, sentinel, ask), witness_lacks=witness)
 
 
 def _try(

@@ -4,13 +4,14 @@ Stock `SENTINEL FAILOVER` loses what the old master accepts until Sentinel demot
 seconds. Here writes are paused first, the replicas catch up, and only then a sentinel is asked.
 
 What may be done is decided by pure functions on what the nodes and sentinels say; `switch_over`
-asks them and acts. It needs a user with ping, info, role, client pause and client unpause on the
-data nodes, and the reading commands and sentinel failover on the sentinels.
+asks them and acts, over a claim on the old master (redis_ha.switchover_claim). It needs a user with
+ping, info, role and a claim's rights on the data nodes, and the reading commands and sentinel
+failover on the sentinels.
 """
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, NoReturn
@@ -29,22 +30,22 @@ from redis_ha.discovery import (
     at_once,
     majority_master,
 )
-from redis_ha.errors import SwitchoverRefused, SwitchoverUncertain
+from redis_ha.errors import SwitchoverBusy, SwitchoverRefused, SwitchoverUncertain
 from redis_ha.failover_request import Request, ask_for_failover, asking_order, request_state
+from redis_ha.switchover_claim import Claim, claim, new_token
 from redis_ha.switchover_rules import (
+    PAUSE_MARGIN_SECONDS,
     Listed,
     Scene,
     behind,
     electable,
     is_lasting,
     obstacle,
+    outlasting_pause,
     promoted,
     still_possible,
 )
 
-# How much longer than the promotion may take the pause lasts when nobody ends it (this process
-# was killed): Sentinel demotes a master that it finds beside its successor in about ten seconds.
-PAUSE_MARGIN_SECONDS = 30.0
 _POLL_SECONDS = 0.02
 
 
@@ -83,6 +84,7 @@ def switch_over(
     old_master: OldMaster,
     expected: Address | None = None,
     chosen: Address | None = None,
+    token: str | None = None,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Switchover:
@@ -90,11 +92,13 @@ def switch_over(
 
     `deadline_seconds` bounds everything up to the promotion. `expected` refuses when the sentinels
     name another node: one that stops must not take the mastership from its successor. `chosen`
-    refuses unless the sentinels prefer that replica by priority (redis_ha.preference).
+    refuses unless the sentinels prefer that replica by priority (redis_ha.preference). `token` is
+    the one under which a guard holds its claim already (redis_ha.switchover_guard).
     Raises SwitchoverRefused when nothing changed, SwitchoverUncertain when a promotion may still
     come: the old master's writes then stay paused until the sentinels must have given it up.
     """
-    runner = _Runner(access, clock() + deadline_seconds, expected, chosen, clock, sleep)
+    deadline = clock() + deadline_seconds
+    runner = _Runner(access, deadline, expected, chosen, token or new_token(), clock, sleep)
     return runner.run(old_master)
 
 
@@ -104,6 +108,7 @@ class _Runner:
     deadline: float
     expected: Address | None
     chosen: Address | None
+    token: str
     clock: Callable[[], float]
     sleep: Callable[[float], None]
     requests: list[tuple[Request, float]] = field(default_factory=list)
@@ -112,7 +117,7 @@ class _Runner:
         began = self.clock()
         scene = self._prepare()
         old = scene.master.address
-        with self.access.connect(old) as master:
+        with closing(self._claim(old, patient=old_master is OldMaster.LEAVE_PAUSED)) as master:
             paused = self.clock()
             try:
                 offset, candidates = self._pause_and_catch_up(master, scene)
@@ -143,6 +148,17 @@ class _Runner:
             self.sleep(10 * _POLL_SECONDS)
         return scene
 
+    def _claim(self, old: Address, *, patient: bool) -> Claim:
+        """Be the only one; a node that stops waits for who is at it, which may be all it needs."""
+        patience = self.clock() + (self.deadline - self.clock()) / 2
+        while True:
+            try:
+                return claim(self.access, old, self.token)
+            except SwitchoverBusy:
+                if not patient or self.clock() >= patience:
+                    raise
+            self.sleep(10 * _POLL_SECONDS)
+
     def _look(self) -> Scene:
         sentinels = tuple(ask_sentinels(self.access))
         named = majority_master(sentinels) or Address("", 0)
@@ -151,7 +167,7 @@ class _Runner:
         candidates = ask_nodes(self.access, electable(listed))
         return Scene(sentinels, master, tuple(candidates), self.expected, self.chosen, listed)
 
-    def _pause_and_catch_up(self, master: Any, scene: Scene) -> tuple[int, list[Address]]:
+    def _pause_and_catch_up(self, master: Claim, scene: Scene) -> tuple[int, list[Address]]:
         """Pause writes; return the offset (bytes) that every electable replica then reached.
 
         Killed while the replicas catch up, this must leave no pause that outlasts down-after:
@@ -160,10 +176,10 @@ class _Runner:
         """
         until = min(self.deadline, self.clock() + scene.patience)
         while True:
-            self._pause(master, scene.patience / 2)
+            master.pause(scene.patience / 2)
             offset, candidates, late = self._compare(scene.master.address)
             if not late:
-                self._pause(master, self.deadline - self.clock() + PAUSE_MARGIN_SECONDS)
+                master.hold(outlasting_pause(scene.master, self.deadline - self.clock()))
                 offset, candidates, late = self._compare(scene.master.address)
                 if not late:
                     return offset, candidates
@@ -182,11 +198,12 @@ class _Runner:
         late = behind(ask_nodes(self.access, candidates), master=old, offset=frozen.offset)
         return frozen.offset, candidates, late if candidates else ["no replica is left to promote"]
 
-    def _promote(self, master: Any, old: Address, candidates: Sequence[Address]) -> NodeView:
+    def _promote(self, master: Claim, old: Address, candidates: Sequence[Address]) -> NodeView:
         """Ask one sentinel after the other, each only when none before can still deliver."""
         try:
             for sentinel in asking_order(self.access.sentinels):
-                self._pause(master, self.deadline - self.clock() + PAUSE_MARGIN_SECONDS)
+                # Fails when the claim is lost: then nobody may be asked.
+                master.command("PING")
                 self._ask(sentinel)
                 if (new := self._await_promotion(sentinel, candidates)) is not None:
                     return new
@@ -215,7 +232,7 @@ class _Runner:
         return [replace(r, age=now - at) for r, at in self.requests]
 
     def _give_up(
-        self, master: Any, old: Address, candidates: Sequence[Address], cause: str
+        self, master: Claim, old: Address, candidates: Sequence[Address], cause: str
     ) -> NodeView:
         """Roll back where that is safe; a promotion seen at the last look is a success."""
         views, sentinels = ask_nodes(self.access, candidates), ask_sentinels(self.access)
@@ -231,10 +248,10 @@ class _Runner:
         answers = [f"{r.sentinel} {r.answer} {r.text}".rstrip() for r in self._asked()]
         raise self._refused(f"{cause} ({', '.join(answers)})")
 
-    def _hold(self, master: Any, sentinels: Sequence[SentinelView], cause: str) -> NoReturn:
+    def _hold(self, master: Claim, sentinels: Sequence[SentinelView], cause: str) -> NoReturn:
         seconds = max(view.failover_timeout for view in sentinels) + PAUSE_MARGIN_SECONDS
         with suppress(redis.RedisError):
-            self._pause(master, seconds)
+            master.pause(seconds)
         raise SwitchoverUncertain(
             operation="switch over",
             subject=self.access.master_name,
@@ -243,25 +260,24 @@ class _Runner:
             " master, then CLIENT UNPAUSE the old one only if it still is",
         )
 
-    def _settle(self, master: Any, old: Address, new: Address, old_master: OldMaster) -> None:
+    def _settle(self, master: Claim, old: Address, new: Address, old_master: OldMaster) -> None:
         """Let the old master's clients go once it is a replica and will refuse their writes."""
         if old_master is OldMaster.LEAVE_PAUSED:
+            with suppress(redis.RedisError, OSError):
+                master.pause(PAUSE_MARGIN_SECONDS)
             return
         try:
-            master.execute_command("REPLICAOF", new.host, new.port)
-            master.execute_command("CONFIG", "REWRITE")
+            master.command("REPLICAOF", new.host, new.port)
+            master.command("CONFIG", "REWRITE")
         except redis.RedisError as error:
             cause = f"{new} is master, but {old} could not be made its replica: {error}"
             self._hold(master, [SentinelView(old)], cause)
         self._unpause(master)
 
-    def _pause(self, master: Any, seconds: float) -> None:
-        master.execute_command("CLIENT", "PAUSE", max(1, int(seconds * 1000)), "WRITE")
-
-    def _unpause(self, master: Any) -> None:
+    def _unpause(self, master: Claim) -> None:
         # The pause ends by itself; a master that can't be reached needs no more than that.
         with suppress(redis.RedisError, OSError):
-            master.execute_command("CLIENT", "UNPAUSE")
+            master.release()
 
     def _refused(self, cause: str) -> SwitchoverRefused:
         return SwitchoverRefused(

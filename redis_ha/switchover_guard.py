@@ -1,11 +1,11 @@
 """A process beside a switchover that ends it in order when the operator's process dies.
 
-Killed between the pause and the demotion, the operator would leave the old master paused for as
-long as its pause lasts (up to 40 s): Sentinel's PUBLISH blocks there, so it takes the node for
-down and doesn't demote it. The guard sees its standard input end, waits until a promotion has come
-or can't come any more, and does what is left to do. It is started before anything is touched and
-is told what to put back before that is changed. Were it killed too, every leftover would end by
-itself: pauses expire, and a lowered priority keeps no failover from happening.
+Killed between the pause and the demotion, the operator would leave an old master beside the new
+one until Sentinel demotes it. The guard sees its standard input end, waits until a promotion has
+come or can't come any more, and does what is left to do. It is started before anything is touched,
+claims the old master for both (redis_ha.switchover_claim) and is told what to put back before that
+is changed. Were it killed too, every leftover would end by itself: the claim with its process, the
+pause seconds later, and a lowered priority keeps no failover from happening.
 """
 
 import json
@@ -14,20 +14,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import redis
 
 from redis_ha.connection import Address, Credentials
 from redis_ha.discovery import Access, ask_node, ask_nodes, ask_sentinels
-from redis_ha.errors import SwitchoverRefused
+from redis_ha.errors import SwitchoverBusy, SwitchoverRefused
 from redis_ha.preference import Preference, restore
-from redis_ha.switchover_rules import Healing, heal
+from redis_ha.switchover_claim import Claim, claim, new_token
+from redis_ha.switchover_rules import Healing, heal, outlasting_pause
 
-_READY, _DONE = "ready", "done"
+_READY, _BEGUN, _DONE = "ready", "begun", "done"
 _START_SECONDS = 10.0
 _HEAL_SECONDS = 90.0
 _POLL_SECONDS = 0.1
@@ -35,17 +36,22 @@ _POLL_SECONDS = 0.1
 
 @dataclass(frozen=True)
 class Guard:
-    """The operator's end of the guard; lines of JSON, then `done` or nothing more."""
+    """The operator's end of the guard; lines of JSON or a word, then `done` or nothing more."""
 
     process: subprocess.Popen[str]
+    token: str
 
     def promise(self, preference: Preference) -> None:
         """Tell it of a priority that is about to be changed and is to be put back."""
-        self._send(json.dumps(asdict(preference)))
+        self.tell(json.dumps(asdict(preference)))
+
+    def begin(self) -> None:
+        """Tell it that writes will be paused from now on."""
+        self.tell(_BEGUN)
 
     def dismiss(self) -> None:
         """Tell it that all is done, and see it go."""
-        self._send(_DONE)
+        self.tell(_DONE)
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(_START_SECONDS)
 
@@ -57,7 +63,8 @@ class Guard:
             # It is meant to outlive this process, of which Popen would warn at the end.
             self.process.returncode = 0
 
-    def _send(self, line: str) -> None:
+    def tell(self, line: str) -> None:
+        """Send it one line."""
         # A guard that was killed is missed only if this process is killed as well.
         with suppress(OSError):
             _stdin(self.process).write(line + "\n")
@@ -68,7 +75,8 @@ class Guard:
 def guarded(access: Access, *, old: Address, others: tuple[Address, ...]) -> Iterator[Guard]:
     """Have a guard for the block; it is dismissed unless the block ends by an unforeseen error.
 
-    `old` is the master that shall hand over. Raises SwitchoverRefused when it doesn't start.
+    `old` is the master that shall hand over. Raises SwitchoverRefused when somebody else does that
+    already, and when the guard doesn't start.
     """
     process = subprocess.Popen(
         [sys.executable, "-m", "redis_ha.switchover_guard"],
@@ -79,9 +87,9 @@ def guarded(access: Access, *, old: Address, others: tuple[Address, ...]) -> Ite
         # ^C and the end of the terminal are not meant for it.
         start_new_session=True,
     )
-    guard = Guard(process)
+    guard = Guard(process, new_token())
     try:
-        _introduce(process, access, (old, *others))
+        _introduce(guard, access, (old, *others))
         yield guard
     except SwitchoverRefused:
         guard.dismiss()
@@ -93,16 +101,17 @@ def guarded(access: Access, *, old: Address, others: tuple[Address, ...]) -> Ite
         _stdout(process).close()
 
 
-def _introduce(process: subprocess.Popen[str], access: Access, nodes: tuple[Address, ...]) -> None:
-    try:
-        _stdin(process).write(_encode(access, nodes) + "\n")
-        _stdin(process).flush()
-        ready, _, _ = select.select([_stdout(process)], [], [], _START_SECONDS)
-        if ready and _stdout(process).readline().strip() == _READY:
-            return
-    except OSError:
-        pass
-    process.kill()
+def _introduce(guard: Guard, access: Access, nodes: tuple[Address, ...]) -> None:
+    answer = ""
+    with suppress(OSError):
+        guard.tell(_encode(access, nodes, guard.token))
+        ready, _, _ = select.select([_stdout(guard.process)], [], [], _START_SECONDS)
+        answer = _stdout(guard.process).readline().strip() if ready else ""
+    if answer == _READY:
+        return
+    if answer:
+        raise SwitchoverRefused(**json.loads(answer))
+    guard.process.kill()
     raise SwitchoverRefused(
         operation="start",
         subject="the guard of the switchover",
@@ -111,9 +120,10 @@ def _introduce(process: subprocess.Popen[str], access: Access, nodes: tuple[Addr
     )
 
 
-def _encode(access: Access, nodes: tuple[Address, ...]) -> str:
+def _encode(access: Access, nodes: tuple[Address, ...], token: str) -> str:
     return json.dumps(
         {
+            "token": token,
             "sentinels": [asdict(address) for address in access.sentinels],
             "nodes": [asdict(address) for address in nodes],
             "master_name": access.master_name,
@@ -125,7 +135,7 @@ def _encode(access: Access, nodes: tuple[Address, ...]) -> str:
     )
 
 
-def _decode(line: str) -> tuple[Access, tuple[Address, ...]]:
+def _decode(line: str) -> tuple[Access, tuple[Address, ...], str]:
     fields = json.loads(line)
     access = Access(
         sentinels=tuple(Address(**address) for address in fields["sentinels"]),
@@ -136,66 +146,116 @@ def _decode(line: str) -> tuple[Access, tuple[Address, ...]]:
         timeout=1.0,
         host_override=fields["host_override"],
     )
-    return access, tuple(Address(**address) for address in fields["nodes"])
+    return access, tuple(Address(**address) for address in fields["nodes"]), fields["token"]
 
 
 def main() -> None:
     """Be the guard: read what is at stake, wait for `done`, else end the switchover in order."""
-    access, nodes = _decode(sys.stdin.readline())
-    sys.stdout.write(_READY + "\n")
-    sys.stdout.flush()
-    promised: Preference | None = None
+    access, nodes, token = _decode(sys.stdin.readline())
+    try:
+        held = claim(access, nodes[0], token)
+    except SwitchoverRefused as refusal:
+        _answer(json.dumps(vars(refusal)))
+        return
+    _answer(_READY)
+    begun, promised = False, None
     for line in sys.stdin:
-        if line.strip() == _DONE:
+        word = line.strip()
+        if word == _DONE:
             return
-        fields = json.loads(line)
-        promised = Preference(Address(**fields["node"]), fields["before"], fields["during"])
-    finish(access, nodes[0], nodes[1:])
+        if word == _BEGUN:
+            begun = True
+        else:
+            fields = json.loads(line)
+            promised = Preference(Address(**fields["node"]), fields["before"], fields["during"])
+    if begun:
+        finish(Interrupted(access, nodes[0], nodes[1:], token), held)
     if promised is not None:
         restore(access, promised)
 
 
+def _answer(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+@dataclass(frozen=True)
+class Interrupted:
+    """A switchover whose operator is gone: its old master, the other nodes, its claim's token."""
+
+    access: Access
+    old: Address
+    others: tuple[Address, ...]
+    token: str
+
+
 def finish(
-    access: Access,
-    old: Address,
-    others: tuple[Address, ...],
+    work: Interrupted,
+    held: Claim,
     *,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Healing:
-    """End an interrupted switchover; return what was done, `wait` when it could not be told."""
+    """End an interrupted switchover; return what was done, `wait` when it could not be told.
+
+    When the claim breaks and somebody else has one by then, all the rest is theirs.
+    """
     until = clock() + _HEAL_SECONDS
     quiet_since = clock()
     while clock() < until:
-        sentinels = ask_sentinels(access)
+        try:
+            with closing(held):
+                _hold(work, held)
+                return _heal(work, held, quiet_since, until=until, clock=clock, sleep=sleep)
+        except (redis.RedisError, OSError):
+            sleep(_POLL_SECONDS)
+        try:
+            held = claim(work.access, work.old, work.token)
+        except SwitchoverBusy:
+            break
+        except SwitchoverRefused:
+            continue
+    return Healing("wait")
+
+
+def _hold(work: Interrupted, held: Claim) -> None:
+    """Go on with the pause that the operator renewed."""
+    view = ask_node(work.access, work.old)
+    if view.role == "master":
+        held.hold(outlasting_pause(view, 0.0))
+
+
+def _heal(
+    work: Interrupted,
+    held: Claim,
+    quiet_since: float,
+    *,
+    until: float,
+    clock: Callable[[], float],
+    sleep: Callable[[float], None],
+) -> Healing:
+    while clock() < until:
+        sentinels = ask_sentinels(work.access)
         if any(view.failing_over for view in sentinels):
             quiet_since = clock()
         healing = heal(
-            ask_node(access, old),
-            ask_nodes(access, others),
+            ask_node(work.access, work.old),
+            ask_nodes(work.access, work.others),
             sentinels,
             quiet=clock() - quiet_since,
         )
-        if healing.step != "wait" and _apply(access, old, healing):
+        if healing.step != "wait":
+            _apply(held, healing)
             return healing
         sleep(_POLL_SECONDS)
     return Healing("wait")
 
 
-def _apply(access: Access, old: Address, healing: Healing) -> bool:
-    try:
-        with access.connect(old) as client:
-            if healing.new is not None:
-                _command(client, "REPLICAOF", healing.new.host, healing.new.port)
-                _command(client, "CONFIG", "REWRITE")
-            _command(client, "CLIENT", "UNPAUSE")
-    except (redis.RedisError, OSError):
-        return False
-    return True
-
-
-def _command(client: Any, *words: object) -> None:
-    client.execute_command(*words)
+def _apply(held: Claim, healing: Healing) -> None:
+    if healing.new is not None:
+        held.command("REPLICAOF", healing.new.host, healing.new.port)
+        held.command("CONFIG", "REWRITE")
+    held.release()
 
 
 def _stdin(process: subprocess.Popen[str]) -> IO[str]:

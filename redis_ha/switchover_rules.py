@@ -8,6 +8,12 @@ from redis_ha.connection import Address
 from redis_ha.discovery import NodeView, SentinelView, majority_master
 from redis_ha.failover_request import VANISHED_SECONDS, Request
 
+# How much longer than the promotion may take a pause lasts when nobody ends it (its processes were
+# killed): Sentinel demotes a master that it finds beside its successor in about ten seconds.
+PAUSE_MARGIN_SECONDS = 30.0
+# A fenced master needs a pause only until its replicas have left it: the leading sentinel sends the
+# others to the new one at its next look, a second after the promotion.
+_FENCED_PAUSE_SECONDS = 4.0
 _DOWN = frozenset({"s_down", "o_down", "disconnected"})
 
 
@@ -45,6 +51,14 @@ class Scene:
         then Sentinel may promote a replica that has not caught up.
         """
         return min((view.down_after for view in self.sentinels if view.master), default=0.0) / 2
+
+
+def outlasting_pause(master: NodeView, remaining: float) -> float:
+    """Return the pause (s) that is safe even if who renews it each second dies.
+
+    `remaining` is for how long (s) a promotion may still be asked for.
+    """
+    return _FENCED_PAUSE_SECONDS if master.fenced else remaining + PAUSE_MARGIN_SECONDS
 
 
 def electable(listed: Sequence[Listed]) -> list[Address]:

@@ -27,7 +27,7 @@ def command(stack: str | None, show_all: bool, as_json: bool) -> None:
       redis-ha doctor --all --stack dev
       redis-ha doctor --json | jq '.findings[] | select(.state != "ok")'
     """
-    survey = take_survey(the_site(stack), rights=True, certificates=True)
+    survey = take_survey(the_site(stack), rights=True, certificates=True, witnesses=True)
     findings = diagnose(survey)
     troubles = [finding for finding in findings if finding.state > State.UNKNOWN]
     if as_json:

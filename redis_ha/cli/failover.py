@@ -177,11 +177,17 @@ def _hand_over(site: Site, survey: Survey, wanted: Member | None) -> Outcome:
 
 
 def _switch(site: Site, guard: Guard, old: Address, wanted: Member | None) -> Switchover:
-    options: dict[str, Any] = {"old_master": OldMaster.DEMOTE, "expected": old}
+    options: dict[str, Any] = {
+        "old_master": OldMaster.DEMOTE,
+        "expected": old,
+        "token": guard.token,
+    }
     if wanted is None:
+        guard.begin()
         return switch_over(site.operator, **options)
     click.echo(f"telling the sentinels to prefer {wanted.name}: up to 10 s", err=True)
     with preferred(site.operator, wanted.address, promise=guard.promise):
+        guard.begin()
         return switch_over(site.operator, chosen=wanted.address, **options)
 
 

@@ -26,13 +26,17 @@ from redis_ha.failover_test.run import Options
 from redis_ha.failover_test.summary import Judged, client_rows, document, fault_rows
 from redis_ha.site import Site
 
-_FAULTS = ("crash", "hang", "partition", "asymmetric-partition", "switchover", "all")
+_FAULTS = (
+    *("crash", "crash-unseen", "hang", "partition", "asymmetric-partition"),
+    *("switchover", "all"),
+)
 _HEADERS = (
     *("fault", "client", "runs", "outage (middle)", "worst", "allowed"),
     *("acknowledged", "lost", "verdict"),
 )
 _DONE = {
     "crash": "the master is killed",
+    "crash-unseen": "the master is killed while the witnesses stand by",
     "hang": "the master is frozen, later woken",
     "partition": "the master is cut off from everybody, later connected again",
     "asymmetric-partition": "the master can't answer the sentinels for a while",
@@ -55,7 +59,10 @@ _DONE = {
     "--repeat", metavar="N", type=click.IntRange(1, 100), default=1, show_default=True,
     help="How often each fault.",
 )  # fmt: skip
-@click.option("--compare", is_flag=True, help="Also a plain SENTINEL FAILOVER, which loses writes.")
+@click.option(
+    "--compare", is_flag=True,
+    help="Beside a crash one without witnesses, beside a switchover a plain SENTINEL FAILOVER.",
+)  # fmt: skip
 @click.option(
     "--report", metavar="FILE", type=click.Path(dir_okay=False, writable=True, path_type=Path),
     help="Write an HTML page with pictures.",
@@ -109,6 +116,7 @@ def command(  # noqa: PLR0913 - one argument for each option
     \b
     Examples:
       redis-ha failover-test --fault crash
+      redis-ha failover-test --fault crash --compare --repeat 5 --report report.html
       redis-ha failover-test --fault all --repeat 5 --report report.html --yes
       redis-ha failover-test --fault switchover --compare --repeat 3
     """

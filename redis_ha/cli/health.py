@@ -9,7 +9,9 @@ from redis_ha.findings import Finding
 from redis_ha.health import judge_health, overall
 from redis_ha.round_trip import write_and_read
 from redis_ha.site import Site
+from redis_ha.survey import Survey
 from redis_ha.surveying import take_survey
+from redis_ha.witnessing import witnesses_described
 
 _EXIT = {"healthy": 0, "degraded": 1, "down": 2}
 _STYLE = {"healthy": "bold green", "degraded": "bold yellow", "down": "bold red"}
@@ -29,11 +31,12 @@ def command(stack: str | None, as_json: bool) -> None:
       redis-ha health
       redis-ha health --stack dev --json | jq -r .health
     """
-    findings = check(the_site(stack))
+    survey, findings = check(the_site(stack))
     health = overall(findings)
     if as_json:
         levels = [finding.described() for finding in findings]
-        output.print_json({"health": health, "levels": levels})
+        witnesses = witnesses_described(survey)
+        output.print_json({"health": health, "levels": levels, "witnesses": witnesses})
     else:
         output.print_findings(findings)
         if output.on_terminal():
@@ -43,8 +46,9 @@ def command(stack: str | None, as_json: bool) -> None:
     raise click.exceptions.Exit(_EXIT[health])
 
 
-def check(site: Site) -> tuple[Finding, ...]:
+def check(site: Site, *, witnesses: bool = True) -> tuple[Survey, tuple[Finding, ...]]:
     """Ask all and judge; takes a few timeouts at most."""
     names = [m.container for m in (*site.data_nodes, *site.sentinels) if m.container]
     trip = write_and_read(site.app, name=site.name_of)
-    return judge_health(take_survey(site), containers.inspect(names), trip)
+    survey = take_survey(site, witnesses=witnesses)
+    return survey, judge_health(survey, containers.inspect(names), trip)

@@ -13,6 +13,7 @@ from redis_ha.cli.cluster import json_option, stack_option, the_site
 from redis_ha.readiness import promotable
 from redis_ha.survey import NodeSurvey, SentinelSurvey, Survey
 from redis_ha.surveying import take_survey
+from redis_ha.witnessing import witnesses_described
 
 
 @click.command("status", short_help="Draw the cluster: roles, links, lag, votes, last backup.")
@@ -32,7 +33,7 @@ def command(stack: str | None, as_json: bool) -> None:
       redis-ha status | awk -F'\\t' '$4 == "master" {print $3}'
     """
     site = the_site(stack)
-    survey = take_survey(site)
+    survey = take_survey(site, witnesses=True)
     backup = ask_backup(site.settings, os.environ)
     if as_json:
         output.print_json(_described(survey, backup))
@@ -82,6 +83,7 @@ def _described(survey: Survey, backup: BackupReport) -> dict[str, Any]:
         },
         "nodes": [_node(survey, node) for node in survey.nodes],
         "sentinels": [_sentinel(survey, sentinel) for sentinel in survey.sentinels],
+        "witnesses": witnesses_described(survey),
         "backup": asdict(backup),
     }
 

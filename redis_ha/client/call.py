@@ -151,12 +151,11 @@ class Call:
 
 def denied(subject: str, error: Exception) -> AccessDenied:
     """Build the error of a user or certificate that won't do."""
-    return AccessDenied(
-        operation="use",
-        subject=subject,
-        cause=one_line(error),
-        hint="check REDIS_USERNAME, REDIS_PASSWORD, the user's ACL rules and REDIS_TLS_CA",
-    )
+    cause = one_line(error)
+    hint = "check REDIS_USERNAME, REDIS_PASSWORD, the user's ACL rules and REDIS_TLS_CA"
+    if "has expired" in cause:
+        hint = "have it renewed: `pulumi up`"
+    return AccessDenied(operation="use", subject=subject, cause=cause, hint=hint)
 
 
 CURRENT: ContextVar[Call | None] = ContextVar("redis_ha_call", default=None)

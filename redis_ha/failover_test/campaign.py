@@ -16,7 +16,7 @@ from redis_ha.failover_test import steadiness
 from redis_ha.failover_test.expectation import LiveSettings
 from redis_ha.failover_test.hands import Hands
 from redis_ha.failover_test.journal import Journal, opened
-from redis_ha.failover_test.records import Fault
+from redis_ha.failover_test.records import FAULTS, PEERS, Fault
 from redis_ha.failover_test.report import Circumstances
 from redis_ha.failover_test.run import Options, Run, put_right
 from redis_ha.failover_test.summary import Judged, judged
@@ -68,6 +68,9 @@ def carry_out(campaign: Campaign, hands: Hands, path: Path, *, say: Say) -> Iter
     settings = steadiness.live_settings(campaign.site)
     with opened(path) as journal:
         for fault in campaign.faults:
+            if fault == "crash-unseen" and not settings.witnessed:
+                say(f"{fault}: left out, no majority of witnesses listens and a crash is that")
+                continue
             for number in range(1, campaign.repeat + 1):
                 say(f"{fault} {number} of {campaign.repeat}")
                 yield _one(campaign, fault, hands, journal=journal, settings=settings, say=say)
@@ -87,6 +90,8 @@ def _one(
     result = judged(run.record(), settings)
     word = "passed" if result.verdict.passed else "failed"
     say(f"{fault}: {word}, {time.monotonic() - began:.0f} s")
+    if text := result.run.witnesses_text:
+        say(f"  {text}")
     for check in result.verdict.failures:
         say(f"  {check.name}: {check.measured:.2f} of {check.limit or 0:.2f}; {check.reason}")
     return result
@@ -112,10 +117,9 @@ def circumstances(site: Site, stack: str | None) -> Circumstances:
 
 
 def chosen(faults: Sequence[str], *, compare: bool) -> tuple[Fault, ...]:
-    """Turn the names asked for into faults, each once; `compare` adds the peer of a switchover."""
-    every: tuple[Fault, ...] = (
-        *("crash", "hang", "partition", "asymmetric-partition"),
-        "switchover",
-    )
-    named = tuple(f for f in every if f in faults or "all" in faults)
-    return (*named, "plain") if compare else named
+    """Turn the names asked for into faults, each once; `compare` adds the peers of those."""
+    peers = set(PEERS.values())
+    wanted = {f for f in FAULTS if f in faults or ("all" in faults and f not in peers)}
+    if compare:
+        wanted |= {peer for fault, peer in PEERS.items() if fault in wanted}
+    return tuple(fault for fault in FAULTS if fault in wanted)

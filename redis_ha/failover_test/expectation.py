@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from redis_ha.failover_test.clients import OURS, STOCK, STOCK_RETRYING
 from redis_ha.failover_test.records import BEGUN, DONE, HEALED, HEALING, PROMOTED, Fault
-from redis_ha.prediction import ELECTION, FENCING_EXTRA, HANG_EXTRA
+from redis_ha.prediction import ELECTION, FENCING_EXTRA, HANG_EXTRA, WITNESSED
 
 # Seconds after down-after until the clients of a kind write again.
 _ELECTION = {OURS: 0.5, STOCK: ELECTION}
@@ -27,11 +27,15 @@ _SLACK = 0.25
 
 @dataclass(frozen=True)
 class LiveSettings:
-    """What the running cluster is set to: `down_after` and `max_lag` in seconds."""
+    """What the running cluster is set to: `down_after` and `max_lag` in seconds.
+
+    `witnessed`: a majority of witnesses listens.
+    """
 
     down_after: float
     min_replicas: int
     max_lag: float
+    witnessed: bool = False
 
     @property
     def fencing(self) -> float | None:
@@ -87,6 +91,11 @@ def _outage(fault: Fault, settings: LiveSettings) -> dict[str, float | None]:
         return dict.fromkeys(_SWITCHOVER)
     if fault == "switchover":
         return dict(_SWITCHOVER)
+    if fault == "crash" and settings.witnessed:
+        return dict(zip((OURS, STOCK), WITNESSED, strict=True))
+    if fault == "crash-unseen":
+        # There to be compared with: what the planner predicts at most, whoever the client is.
+        return dict.fromkeys(_ELECTION, settings.down_after + ELECTION)
     if fault == "asymmetric-partition":
         # The old master still answers: that it refuses writes does not make redis-py leave it.
         return {OURS: settings.down_after + settings.max_lag + _ELECTION[OURS], STOCK: None}
@@ -100,7 +109,7 @@ def _at_risk(fault: Fault, fencing: float | None) -> tuple[Window, ...]:
     match fault:
         case "switchover":
             return ()
-        case "crash":
+        case "crash" | "crash-unseen":
             return (at_once,)
         case "hang":
             # It wakes as a master, and sees only at its next look that its replicas are gone.
@@ -115,7 +124,7 @@ def _at_risk(fault: Fault, fencing: float | None) -> tuple[Window, ...]:
 
 def _overlap(fault: Fault, settings: LiveSettings) -> float | None:
     fencing = settings.fencing
-    if fault in ("crash", "switchover"):
+    if fault in ("crash", "crash-unseen", "switchover"):
         return 0.0
     if fault == "plain":
         return _PLAIN_OVERLAP

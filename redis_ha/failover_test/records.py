@@ -2,13 +2,23 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
-Fault = Literal["crash", "hang", "partition", "asymmetric-partition", "switchover", "plain"]
-FAULTS: tuple[Fault, ...] = (
-    *("crash", "hang", "partition", "asymmetric-partition"),
-    *("switchover", "plain"),
-)
+from redis_ha.failover_test.deeds import Deeds, sentence
+
+Fault = Literal[
+    "crash",
+    "crash-unseen",
+    "hang",
+    "partition",
+    "asymmetric-partition",
+    "switchover",
+    "plain",
+]
+FAULTS: tuple[Fault, ...] = get_args(Fault)
+# What stands beside a fault to be compared: a crash that the witnesses are kept from, and a
+# SENTINEL FAILOVER without all that a switchover does for the writes.
+PEERS: Mapping[Fault, Fault] = {"crash": "crash-unseen", "switchover": "plain"}
 State = Literal["master", "refusing", "replica", "silent"]
 
 # Moments of a run: what `RunRecord.marks` may hold.
@@ -111,6 +121,17 @@ class RunRecord:
     unhealthy: str = ""
     unequal: str = ""
     evicted: int = 0
+    # What the witnesses did; None when they were not asked.
+    deeds: Deeds | None = None
+
+    @property
+    def witnesses_text(self) -> str:
+        """Say in one sentence what the witnesses did; empty when they were not asked."""
+        if self.deeds is None:
+            return ""
+        promoted = self.marks.get(PROMOTED)
+        after = None if promoted is None else promoted - self.marks[BEGUN]
+        return sentence(self.deeds, promoted_after=after)
 
     @property
     def start(self) -> float:

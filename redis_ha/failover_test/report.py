@@ -8,7 +8,7 @@ from importlib.resources import files
 from string import Template
 from typing import Any
 
-from redis_ha.failover_test import timeline
+from redis_ha.failover_test import comparison, timeline
 from redis_ha.failover_test.clients import DESCRIPTIONS
 from redis_ha.failover_test.expectation import LiveSettings
 from redis_ha.failover_test.measures import blind_seconds, epochs
@@ -41,6 +41,7 @@ class Circumstances:
 def render(runs: Sequence[Judged], about: Circumstances) -> str:
     """Render the page."""
     passed = all(one.verdict.passed for one in runs)
+    rows = client_rows(runs)
     page = Template(files("redis_ha.failover_test").joinpath("report.html").read_text("utf-8"))
     return page.substitute(
         title=escape(f"Failover test of {about.cluster}"),
@@ -48,7 +49,8 @@ def render(runs: Sequence[Judged], about: Circumstances) -> str:
         word="passed" if passed else "failed",
         facts=escape(_facts(runs, about)),
         troubles=_troubles(runs),
-        clients=_client_table(client_rows(runs)),
+        comparison=_comparison(rows),
+        clients=_client_table(rows),
         faults=_fault_table(fault_rows(runs)),
         legend="".join(
             f'<li><i class="{kind}"></i>{escape(text)}</li>' for kind, text in timeline.legend()
@@ -70,7 +72,8 @@ def _facts(runs: Sequence[Judged], about: Circumstances) -> str:
     return (
         f"{good} of {len(runs)} runs passed · {about.at:%Y-%m-%d %H:%M %Z} · down-after "
         f"{settings.down_after:g} s · {fencing} · {versions} · times are exact to "
-        f"{max(blind_seconds(one.run) for one in runs):.2f} s"
+        f"{max(blind_seconds(one.run) for one in runs):.2f} s · "
+        + ("a majority of witnesses listens" if settings.witnessed else "no witnesses")
     )
 
 
@@ -82,6 +85,17 @@ def _troubles(runs: Sequence[Judged]) -> str:
         for check in one.verdict.failures
     ]
     return f"<h2>What went wrong</h2><ul>{''.join(lines)}</ul>" if lines else ""
+
+
+def _comparison(rows: Sequence[Row]) -> str:
+    chosen = comparison.bars(rows)
+    if not chosen:
+        return ""
+    return (
+        "<h2>A crash with and without the witnesses</h2>"
+        '<p class="soft">For how long a client could not write: the middle run as a bar, the '
+        f"worst as a line.</p>{comparison.draw(chosen)}"
+    )
 
 
 def _client_table(rows: Sequence[Row]) -> str:
@@ -127,9 +141,14 @@ def _run(number: int, one: Judged) -> str:
         f'<details{shown} data-run="{number}"><summary>{number}. {escape(run.fault)} of '
         f"{escape(run.victim)} <span class={'good' if verdict.passed else 'bad'}>{word}</span> "
         f'<span class="soft">epoch +{epochs(run)}</span></summary>'
+        f"{_witnesses(run.witnesses_text)}"
         f'<div class="scroll">{timeline.draw(run)}</div>'
         f'<div class="scroll">{_checks(verdict.checks)}{_errors(one)}</div></details>'
     )
+
+
+def _witnesses(text: str) -> str:
+    return f'<p class="witnesses">{escape(text)}.</p>' if text else ""
 
 
 def _checks(checks: Sequence[Check]) -> str:

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 from redis_ha.errors import HarmRefused
 from redis_ha.failover_request import ask_for_failover
-from redis_ha.failover_test import steadiness
+from redis_ha.failover_test import quieting, steadiness
 from redis_ha.failover_test.clients import KINDS
+from redis_ha.failover_test.deeds import deeds_between
 from redis_ha.failover_test.expectation import LiveSettings
 from redis_ha.failover_test.hands import Hands, Injury, InsideClient
 from redis_ha.failover_test.inside import KIND as INSIDE
@@ -33,6 +34,7 @@ from redis_ha.failover_test.workload import Job, Workload
 from redis_ha.site import Member, Site
 from redis_ha.switchover import OldMaster, switch_over
 from redis_ha.switchover_guard import guarded
+from redis_ha.witness.hearing import Hearing, hear_witnesses
 
 _POLL = 0.02
 _START_SECONDS = 30.0
@@ -96,18 +98,20 @@ class Run:
     def _prepare(self, victim: Member) -> Injury | None:
         if self.fault in ("switchover", "plain"):
             return None
-        if self.fault not in self.hands.faults:
+        fault: Fault = "crash" if self.fault == "crash-unseen" else self.fault
+        if fault not in self.hands.faults:
             raise HarmRefused(
                 operation="inflict",
                 subject=self.fault,
                 cause="it can't be done to nodes of this kind",
                 hint="choose one of " + ", ".join(sorted(self.hands.faults)),
             )
-        return self.hands.prepare(self.fault, victim, sentinels=self.site.sentinels)
+        return self.hands.prepare(fault, victim, sentinels=self.site.sentinels)
 
     def _watched(
         self, victim: Member, injury: Injury | None, observer: Observer, *, evicted: dict[str, int]
     ) -> RunRecord:
+        heard = self._hear()
         with ExitStack() as stack:
             stack.enter_context(observer.watching())
             workloads = stack.enter_context(self._workloads())
@@ -139,8 +143,16 @@ class Run:
                 unhealthy="; ".join(wrong),
                 unequal=steadiness.differences(self.site, self._keys()),
                 evicted=self._evicted_since(evicted),
+                deeds=deeds_between(heard, self._hear(), name=self._name_of),
             )
         )
+
+    def _hear(self) -> Hearing:
+        return hear_witnesses(self.site.operator, [m.address for m in self.site.data_nodes])
+
+    def _name_of(self, address: str) -> str:
+        members = (*self.site.data_nodes, *self.site.sentinels)
+        return next((m.name for m in members if str(m.address) == address), address)
 
     def _closed(self, run: RunRecord) -> RunRecord:
         """Take the promotion's moment from the samples, which know it best."""
@@ -194,6 +206,8 @@ class Run:
         return self.hands.inside(victim, access, key=key_of(self.id, INSIDE, 0))
 
     def _inflict(self, injury: Injury | None, victim: Member) -> None:
+        if self.fault == "crash-unseen":
+            self._quiet()
         self.say(f"{self.fault}: now")
         if injury is not None:
             self.journal.owe(injury)
@@ -207,13 +221,24 @@ class Run:
             ask_for_failover(self.site.operator, self.site.operator.sentinels[0])
         self._mark(DONE)
 
+    def _quiet(self) -> None:
+        quiet = quieting.prepare(self.site.operator)
+        self.journal.owe(quiet)
+        quieting.inflict(self.site.operator, quiet)
+
     def _hand_over(self, victim: Member) -> None:
         """Do what `redis-ha failover` does, with its guard: this process may be killed."""
         old = victim.address
         others = tuple(m.address for m in self.site.data_nodes if m.address != old)
-        with guarded(self.site.operator, old=old, others=others):
+        with guarded(self.site.operator, old=old, others=others) as guard:
+            guard.begin()
             self._mark(BEGUN)
-            switch_over(self.site.operator, old_master=OldMaster.DEMOTE, expected=old)
+            switch_over(
+                self.site.operator,
+                old_master=OldMaster.DEMOTE,
+                expected=old,
+                token=guard.token,
+            )
             self._mark(DONE)
 
     def _await_promotion(self, observer: Observer, victim: Member) -> None:
@@ -250,6 +275,9 @@ class Run:
         self.hands.heal(injury)
         self._mark(HEALED)
         self.journal.settle(injury)
+        for quiet in filter(quieting.is_quieting, self.journal.debts.injuries):
+            quieting.heal(self.site.operator, quiet)
+            self.journal.settle(quiet)
 
     def _lost(self, clients: tuple[ClientRecord, ...]) -> tuple[LostWrite, ...]:
         keys = {
@@ -272,11 +300,17 @@ class Run:
 def put_right(site: Site, hands: Hands, journal: Journal) -> None:
     """Undo all that the journal notes; raises what redis-py raises when the keys must stay."""
 
+    def heal(injury: Injury) -> None:
+        if quieting.is_quieting(injury):
+            quieting.heal(site.operator, injury)
+        else:
+            hands.heal(injury)
+
     def delete(keys: tuple[str, ...]) -> None:
         steadiness.wait_until_whole(site, within=_WHOLE_SECONDS)
         steadiness.delete(site, keys)
 
-    journal.pay(hands.heal, delete)
+    journal.pay(heal, delete)
 
 
 def _moment(mark: tuple[str, float]) -> float:

@@ -80,6 +80,7 @@ def live_settings(site: Site) -> LiveSettings:
         down_after,
         min_replicas=int(config["min-replicas-to-write"]),
         max_lag=float(config["min-replicas-max-lag"]),
+        witnessed=take_survey(site).witnessed,
     )
 
 

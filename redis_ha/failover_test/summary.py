@@ -1,7 +1,7 @@
 """Several runs of several faults in few numbers: for the terminal, for JSON and for the report."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
@@ -150,6 +150,7 @@ def _described(one: Judged) -> dict[str, Any]:
         "marks": {name: round(at - begun, 3) for name, at in run.marks.items()},
         "promotions": [[round(at - begun, 3), name] for at, name in promotions(run)],
         "epochs": epochs(run),
+        "witnesses": None if run.deeds is None else asdict(run.deeds),
         "exact_to": round(blind_seconds(run), 3),
         "checks": [vars(check) for check in one.verdict.checks],
         "errors": {client.kind: dict(client.errors) for client in run.clients},

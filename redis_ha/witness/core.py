@@ -48,10 +48,11 @@ class Ask:
 
 @dataclass(frozen=True)
 class Verdict:
-    """This witness has seen the master's process die."""
+    """This witness has seen the master's process die; `since` (s) its connection is closed."""
 
     death: Death
     reason: str
+    since: float
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,19 @@ class Done:
 
 
 @dataclass(frozen=True)
+class Lead:
+    """Make a replica that the dead master has left follow its successor.
+
+    A new master takes no writes before min-replicas-to-write replicas follow it; Sentinel sends
+    them there only at its next look, up to a second later.
+    """
+
+    replica: Address
+    new: Address
+    reason: str
+
+
+@dataclass(frozen=True)
 class Hold:
     """Pause writes for HOLD_SECONDS on a master that is back while a promotion may come."""
 
@@ -95,7 +109,7 @@ class Fence:
     reason: str
 
 
-Decision = Say | Ask | Verdict | StandBy | Withdraw | Done | Hold | Fence
+Decision = Say | Ask | Verdict | StandBy | Withdraw | Done | Lead | Hold | Fence
 
 
 @dataclass(frozen=True)
@@ -186,7 +200,8 @@ class Core:
         if not epochs:
             return None
         death = Death(master, contact.view.run_id, max(epochs))
-        self._out.append(Verdict(death, "its connection was closed and can't be made again"))
+        reason = "its connection was closed and can't be made again"
+        self._out.append(Verdict(death, reason, since=contact.lost_at))
         return Case(death, contact.view.replid, contact.lost_at, nonce=self.nonces(), nonce_at=now)
 
     def _pursue(self, case: Case, now: float) -> None:
@@ -212,6 +227,7 @@ class Core:
             return False
         if text:
             self.settled = death.run_id
+            self._lead(case, now)
             self._out.append(Done(death, text))
         else:
             self._say(case, dead=False, now=now, reason="it answers again")
@@ -220,6 +236,18 @@ class Core:
             self.duty = Duty(death.master, case.replid, death.epoch, since=now)
         self.case = None
         return True
+
+    def _lead(self, case: Case, now: float) -> None:
+        """Do for the other replicas at once what the sentinel that was asked will do."""
+        old = case.death.master
+        heir = find_heir(self.evidence, old, replid=case.replid, since=case.since, now=now)
+        if heir is None or case.request is None or case.request.answer == "refused":
+            return
+        for address, contact in self.evidence.others(old).items():
+            view = contact.fresh_view(now, case.since)
+            if view and view.role == "slave" and view.master == old and not view.link_up:
+                reason = f"{heir.address} needs replicas to take writes"
+                self._out.append(Lead(address, heir.address, reason))
 
     def _in_the_way(self, case: Case, now: float) -> str:
         if not self.evidence.nodes[case.death.master].unanswered:

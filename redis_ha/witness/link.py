@@ -35,6 +35,8 @@ MOST_PENDING = 16
 # A dead path ends a connection after this time, in milliseconds (TCP_USER_TIMEOUT).
 _PATH_TIMEOUT_MS = 10_000
 _CHUNK = 1 << 16
+# Read at once at most; a flood on one connection must not keep the others waiting.
+_MOST_CHUNKS = 8
 
 # Met nobody. A missing route or address is this machine's own trouble and proves nothing.
 _NOBODY = frozenset({errno.ECONNREFUSED, errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ECONNRESET})
@@ -120,6 +122,8 @@ class Link:
         self._socket: socket.socket | None = None
         self._out = b""
         self._blocked = False
+        # More may have arrived than was read: TLS has it, so no selector tells of it.
+        self.unread = False
         self._replies = Replies()
         self._pending: deque[OnReply | None] = deque()
         self._lost_at = float("-inf")
@@ -164,7 +168,8 @@ class Link:
             self._end(News.KNOCKED, "it listens but doesn't answer", now)
 
     def on_ready(self, now: float) -> None:
-        """Go on as far as the socket lets us."""
+        """Go on as far as the socket lets us, and not for ever."""
+        self.unread = False
         try:
             if self._stage is _Stage.CONNECTING:
                 self._connected(now)
@@ -186,6 +191,7 @@ class Link:
         self._probe.close()
 
     def _drop(self) -> None:
+        self.unread = False
         if self._socket is not None:
             self._socket.close()
             self._socket = None
@@ -240,7 +246,9 @@ class Link:
             self._out = self._out[sent:]
 
     def _receive(self) -> None:
-        while self._socket is not None:
+        for _ in range(_MOST_CHUNKS):
+            if self._socket is None:
+                return
             chunk = self._socket.recv(_CHUNK)
             if not chunk:
                 raise ConnectionResetError("EOF")
@@ -251,6 +259,7 @@ class Link:
                     on_reply = self._pending.popleft()
                     if on_reply is not None:
                         on_reply(value)
+        self.unread = self._socket is not None
 
     def _failed(self, error: Exception, now: float) -> None:
         text = str(error) or type(error).__name__

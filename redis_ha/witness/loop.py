@@ -5,13 +5,14 @@ import selectors
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from redis_ha.connection import Address, Credentials
 from redis_ha.discovery import parse_replication, parse_sentinel
 from redis_ha.failover_request import answer_to_refusal
+from redis_ha.witness import channels
 from redis_ha.witness import core as mind
 from redis_ha.witness.evidence import (
     Answered,
@@ -28,10 +29,12 @@ from redis_ha.witness.evidence import (
     Unreachable,
 )
 from redis_ha.witness.link import Link, Login, News, take
+from redis_ha.witness.record import NAMES, recorded
+from redis_ha.witness.report import ANSWER_SECONDS, Report, is_question, written
 from redis_ha.witness.resp import Push, Refusal
 from redis_ha.witness.rules import Surroundings
-from redis_ha.witness.status import Status
-from redis_ha.witness.vote import CHANNEL, read, sign
+from redis_ha.witness.status import NOT_LET_IN, Status, at_rest
+from redis_ha.witness.vote import read, sign
 
 if TYPE_CHECKING:
     import socket
@@ -91,8 +94,9 @@ class Witness:
         self._registered: dict[Link, tuple[socket.socket, bool]] = {}
         # Why somebody doesn't let us in, so that it is said once and not each second.
         self._said: dict[Link, str] = {}
+        self._answered_at: dict[Link, float] = {}
         self._poll_at = now
-        self._lost_at = now
+        self._lost_at = self._died_at = now
         self._status_at = now
 
     def run(self, stop: Callable[[], bool]) -> None:
@@ -104,9 +108,11 @@ class Witness:
         """Wait for the next event or deadline and act on it."""
         self._register()
         now = time.monotonic()
-        due = min(self._poll_at, *(link.deadline for link in self._links))
-        for key, _ in self._selector.select(max(0.0, due - now)):
-            key.data.on_ready(time.monotonic())
+        unread = {link for link in self._links if link.unread}
+        due = now if unread else min(self._poll_at, *(link.deadline for link in self._links))
+        ready = {key.data for key, _ in self._selector.select(max(0.0, due - now))}
+        for link in ready | unread:
+            link.on_ready(time.monotonic())
         now = time.monotonic()
         for link in self._links:
             link.on_time(now)
@@ -145,7 +151,7 @@ class Witness:
                 self._connection_changed(link, news, now)
                 self._core.note(_EVENTS[news](address), now)
             for push in take(link.pushed):
-                self._pushed(push, now)
+                self._pushed(link, push, now)
         for link in self._sentinels.values():
             for news in take(link.news):
                 self._connection_changed(link, news, now)
@@ -153,7 +159,9 @@ class Witness:
     def _connection_changed(self, link: Link, news: News, now: float) -> None:
         if news is News.OPENED:
             if link.address in self._nodes:
-                link.send("SUBSCRIBE", CHANNEL, replies=0)
+                # Apart: where the second is not allowed the first must still do.
+                for channel in (channels.VOTES, channels.QUESTIONS):
+                    link.send("SUBSCRIBE", channel, replies=0)
             # Everybody, so that what an old master says is compared with the others' present.
             self._poll_at = now
         elif news in (News.CLOSED, News.SILENT):
@@ -163,14 +171,29 @@ class Witness:
             self._log.warning("not let in", by=str(link.address), reason=link.problem)
             self._said[link] = link.problem
 
-    def _pushed(self, push: Push, now: float) -> None:
-        if push.items[:2] != ("message", CHANNEL) or len(push.items) != 3:
-            return
-        vote = read(push.items[2], self._settings.credentials.password)
+    def _pushed(self, link: Link, push: Push, now: float) -> None:
+        match push.items:
+            case ("message", channels.VOTES, message):
+                self._voted(message, now)
+            case ("message", channels.QUESTIONS, question) if is_question(question):
+                self._answer(link, question, now)
+            case ("message", _, _):
+                self._status = self._status.with_one_more("rejected")
+
+    def _voted(self, message: object, now: float) -> None:
+        vote = read(message, self._settings.credentials.password)
         if vote is None:
-            self._status.rejected += 1
+            self._status = self._status.with_one_more("rejected")
         elif vote.number != self._settings.number:
             self._core.note(Heard(vote), now)
+
+    def _answer(self, link: Link, question: str, now: float) -> None:
+        """Say how this witness is, to who asks over this connection."""
+        if now - self._answered_at.get(link, float("-inf")) < ANSWER_SECONDS:
+            return
+        self._answered_at[link] = now
+        report = Report(self._settings.number, self._status_now(now))
+        link.send("PUBLISH", channels.ANSWERS, written(report, question))
 
     def _poll(self, now: float) -> None:
         if now < self._poll_at:
@@ -235,6 +258,8 @@ class Witness:
                 return
             case mind.Ask(sentinel):
                 self._ask(sentinel)
+            case mind.Lead(replica, new):
+                self._lead(self._nodes[replica], new)
             case mind.Hold(old):
                 pause = str(int(mind.HOLD_SECONDS * 1000))
                 self._nodes[old].send("CLIENT", "PAUSE", pause, "WRITE")
@@ -242,12 +267,15 @@ class Witness:
                 self._fence(self._nodes[old], new)
             case _:
                 pass
-        self._count(decision)
+        if isinstance(decision, mind.Verdict):
+            self._died_at = decision.since
+        ago = time.monotonic() - self._died_at
+        self._status = recorded(self._status, decision, ago=ago, wall=time.time())
         self._tell(decision)
 
     def _publish(self, message: str) -> None:
         for link in self._nodes.values():
-            link.send("PUBLISH", CHANNEL, message)
+            link.send("PUBLISH", channels.VOTES, message)
 
     def _ask(self, sentinel: Address) -> None:
         def answered(reply: Any) -> None:
@@ -257,7 +285,8 @@ class Witness:
                 event = Answered(answer_to_refusal(reply.text), reply.text)
             else:
                 event = Answered("accepted")
-            self._status.accepted += event.answer == "accepted"
+            if event.answer == "accepted":
+                self._status = self._status.with_one_more("accepted")
             self._log.warning(
                 "answer", sentinel=str(sentinel), answer=event.answer, text=event.text
             )
@@ -267,10 +296,15 @@ class Witness:
         if not link.send("SENTINEL", "FAILOVER", self._settings.master_name, on_reply=answered):
             self._core.note(Answered("refused", "not connected"), time.monotonic())
 
+    def _lead(self, replica: Link, new: Address) -> None:
+        def answered(reply: Any) -> None:
+            self._complain(replica.address, reply)
+
+        replica.send("REPLICAOF", new.host, str(new.port), on_reply=answered)
+
     def _fence(self, old: Link, new: Address) -> None:
         def answered(reply: Any) -> None:
-            if isinstance(reply, Refusal):
-                self._complain(old.address, reply)
+            self._complain(old.address, reply)
 
         pause = str(int(mind.HOLD_SECONDS * 1000))
         old.send("CLIENT", "PAUSE", pause, "WRITE", on_reply=answered)
@@ -278,20 +312,16 @@ class Witness:
         old.send("CONFIG", "REWRITE", on_reply=answered)
         old.send("CLIENT", "UNPAUSE", on_reply=answered)
 
-    def _count(self, decision: mind.Decision) -> None:
-        self._status.verdicts += isinstance(decision, mind.Verdict)
-        self._status.asked += isinstance(decision, mind.Ask)
-        self._status.withdrawn += isinstance(decision, mind.Withdraw)
-        self._status.fenced += isinstance(decision, mind.Fence)
-
     def _tell(self, decision: mind.Decision) -> None:
-        name = _NAMES[type(decision)]
+        name = NAMES[type(decision)]
         fields: dict[str, Any] = {"reason": decision.reason}
         match decision:
             case mind.Ask(sentinel, death):
                 fields |= {"sentinel": str(sentinel), "master": str(death.master)}
             case mind.Fence(old, new):
                 fields |= {"old": str(old), "new": str(new)}
+            case mind.Lead(replica, new):
+                fields |= {"replica": str(replica), "new": str(new)}
             case mind.Hold(old):
                 fields |= {"old": str(old)}
             case mind.Verdict(death):
@@ -301,34 +331,36 @@ class Witness:
             case mind.Say():
                 pass
         self._log.warning(name, **fields)
-        self._status.state, self._status.reason = name, decision.reason
         self._status_at = 0.0
 
     def _report(self, now: float) -> None:
         if now < self._status_at:
             return
         self._status_at = now + _STATUS_SECONDS
-        master = self._core.evidence.master(now)
-        self._status.master = str(master or "")
-        if self._core.case is None:
-            self._status.state = "watching" if master else "no majority of the sentinels"
-        self._status.unreachable = tuple(
-            f"{link.address}: {link.problem}" for link in self._links if not link.is_open
-        )
+        self._status = self._status_now(now)
         # Whoever reads it sees its age; a full disk must not end the watch.
         with suppress(OSError):
             self._status.write(self._settings.status_file)
 
+    def _status_now(self, now: float) -> Status:
+        master = self._core.evidence.master(now)
+        nodes, sentinels = _problems(self._nodes), _problems(self._sentinels)
+        lost = tuple(f"{name}: {text}" for name, text in {**nodes, **sentinels}.items() if text)
+        status = replace(self._status, master=str(master or ""), unreachable=lost)
+        if self._core.case is not None:
+            return status
+        state, reason = at_rest(status.master, nodes, sentinels)
+        # What it did last stays to be read, what has kept it from watching doesn't.
+        before = "" if status.state == NOT_LET_IN else status.reason
+        return replace(status, state=state, reason=reason or before)
 
-_NAMES: Mapping[type[mind.Decision], str] = {
-    mind.Verdict: "death seen",
-    mind.StandBy: "standing by",
-    mind.Withdraw: "withdrawn",
-    mind.Done: "done",
-    mind.Ask: "asking for a failover",
-    mind.Hold: "holding an old master",
-    mind.Fence: "fencing an old master",
-}
+
+def _problems(links: Mapping[Address, Link]) -> dict[str, str]:
+    """Say by address why somebody isn't connected; empty where it is."""
+    return {
+        str(address): "" if link.is_open else link.problem or "not connected yet"
+        for address, link in links.items()
+    }
 
 
 def _make_core(settings: WitnessSettings, now: float) -> mind.Core:

@@ -12,7 +12,6 @@ from typing import Any
 
 from redis_ha.connection import Address
 
-CHANNEL = "__redis-ha__:witness"
 _MOST_CHARACTERS = 4096
 
 

@@ -231,14 +231,14 @@ class LiveCluster:
     def _level(self) -> bool:
         return len({view.offset for view in self.views().values()}) == 1
 
-    def inside(self, node: str, *command: str) -> str:
+    def inside(self, node: str, *command: str, check: bool = True) -> str:
         """Run a Redis command as operator with the redis-cli of the node's own container."""
         port = str(self.nodes[node].port)
         secret = os.environ | {"REDISCLI_AUTH": self.env["REDIS_OPERATOR_PASSWORD"]}
         tls = ["--tls", "--cacert", "/etc/redis-ha/tls/ca.crt", "-p", port]
         user = ["--user", self.env["REDIS_OPERATOR_USERNAME"], "--no-auth-warning"]
         enter = ["docker", "exec", "-e", "REDISCLI_AUTH", self.container(node), "redis-cli"]
-        return run([*enter, *tls, *user, *command], env=secret).stdout.strip()
+        return run([*enter, *tls, *user, *command], env=secret, check=check).stdout.strip()
 
     @contextmanager
     def writers(self, threads: int = 4) -> Iterator[Ledger]:

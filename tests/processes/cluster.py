@@ -204,7 +204,9 @@ class Cluster:
         def known(sentinel: Process) -> bool:
             with sentinel.client() as client:
                 rows = client.sentinel_slaves(files.MASTER_NAME)
-            return any(r["port"] == node.address.port and int(r["slave-priority"]) == 1 for r in rows)
+            return any(
+                r["port"] == node.address.port and int(r["slave-priority"]) == 1 for r in rows
+            )
 
         self.wait_for(lambda: all(known(sentinel) for sentinel in self.sentinels))
 

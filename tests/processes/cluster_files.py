@@ -19,6 +19,7 @@ from cryptography.x509.oid import NameOID
 from redis_ha.connection import Address
 
 MASTER_NAME = "mymaster"
+_LIFETIME = timedelta(days=2)
 
 _SENTINEL_READER = (
     "resetkeys resetchannels -@all +auth +client|getname +client|id +client|setname +command"
@@ -34,7 +35,8 @@ DATA_RULES = {
     ),
     "replica": "resetkeys resetchannels -@all +psync +replconf +ping",
     "exporter": (
-        "resetkeys resetchannels -@all +ping +info +select +client|setname +client|list"
+        "resetkeys resetchannels &__redis-ha__:witness:asked &__redis-ha__:witness:told"
+        " -@all +subscribe +publish +ping +info +select +client|setname +client|list"
         " +config|get +slowlog|len +slowlog|get +latency|latest +latency|histogram +cluster|info"
     ),
     "backup": (
@@ -42,11 +44,12 @@ DATA_RULES = {
         " +config|get +acl|list"
     ),
     "node": (
-        "resetkeys resetchannels -@all +ping +info +role +client|setname +client|pause"
-        " +client|unpause"
+        "resetkeys resetchannels -@all +multi +exec +ping +info +role +client|setname"
+        " +client|list +client|kill +client|pause +client|unpause"
     ),
     "witness": (
-        "resetkeys resetchannels &__redis-ha__:witness -@all +subscribe +publish +info"
+        "resetkeys resetchannels &__redis-ha__:witness &__redis-ha__:witness:asked"
+        " &__redis-ha__:witness:told -@all +subscribe +publish +info"
         " +client|pause +client|unpause +replicaof +config|rewrite"
     ),
     "operator": "~* &* +@all",
@@ -196,12 +199,11 @@ def _listening(address: Address, *, data: Path, config: Path, tls: Tls) -> list[
 
 
 @cache
-def _certificates() -> tuple[bytes, bytes, bytes]:
-    """Return CA certificate, node certificate (for 127.0.0.1) and node key as PEM."""
-    ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+def _authority() -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+    ca_key = ec.generate_private_key(ec.SECP256R1())
     ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test CA")])
     ca = (
-        _builder(ca_name, ca_name, key=ca_key)
+        _builder(ca_name, ca_name, key=ca_key, ends_in=_LIFETIME)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(
             x509.KeyUsage(
@@ -222,10 +224,27 @@ def _certificates() -> tuple[bytes, bytes, bytes]:
         )
         .sign(ca_key, hashes.SHA256())
     )
+    return ca, ca_key
+
+
+@cache
+def _node_key() -> ec.EllipticCurvePrivateKey:
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+@cache
+def certificates(*hosts: str, ends_in: timedelta = _LIFETIME) -> tuple[bytes, bytes, bytes]:
+    """Return CA certificate, node certificate (for these addresses) and node key as PEM.
+
+    CA and key are the same each time; the certificate is valid for so long, or was until then.
+    """
+    (ca, ca_key), key = _authority(), _node_key()
     node_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test node")])
-    names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    names = x509.SubjectAlternativeName(
+        [x509.IPAddress(ipaddress.ip_address(host)) for host in hosts]
+    )
     certificate = (
-        _builder(node_name, ca_name, key=key)
+        _builder(node_name, ca.subject, key=key, ends_in=ends_in)
         .add_extension(names, critical=False)
         .add_extension(
             x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False
@@ -240,7 +259,11 @@ def _certificates() -> tuple[bytes, bytes, bytes]:
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, *, key: ec.EllipticCurvePrivateKey
+    subject: x509.Name,
+    issuer: x509.Name,
+    *,
+    key: ec.EllipticCurvePrivateKey,
+    ends_in: timedelta,
 ) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
     return x509.CertificateBuilder(
@@ -248,16 +271,17 @@ def _builder(
         subject_name=subject,
         public_key=key.public_key(),
         serial_number=x509.random_serial_number(),
-        not_valid_before=now - timedelta(hours=1),
-        not_valid_after=now + timedelta(days=2),
+        not_valid_before=now - timedelta(days=30),
+        not_valid_after=now + ends_in,
     )
 
 
-def write_tls(directory: Path) -> Tls:
+def write_tls(directory: Path, *, ends_in: timedelta = _LIFETIME) -> Tls:
     """Write the CA, the node certificate and its key into a directory."""
     directory.mkdir(parents=True, exist_ok=True)
     tls = Tls(directory / "ca.crt", directory / "node.crt", directory / "node.key")
-    for path, content in zip((tls.ca, tls.certificate, tls.key), _certificates(), strict=True):
+    paths = (tls.ca, tls.certificate, tls.key)
+    for path, content in zip(paths, certificates("127.0.0.1", ends_in=ends_in), strict=True):
         path.write_bytes(content)
         path.chmod(0o600)
     return tls

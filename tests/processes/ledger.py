@@ -41,6 +41,8 @@ class Ledger:
     # Seconds between two writes of one thread; 0 writes as fast as it can.
     pace: float = 0.0005
     accounts: list[Account] = field(default_factory=list)
+    # Why the last write that wasn't acknowledged was not.
+    refusal: str = ""
     _stop: threading.Event = field(default_factory=threading.Event)
     _running: list[threading.Thread] = field(default_factory=list)
 
@@ -86,7 +88,9 @@ class Ledger:
         """Wait until `count` more writes were acknowledged."""
         target, deadline = self.acknowledged + count, time.monotonic() + timeout
         while self.acknowledged < target:
-            assert time.monotonic() < deadline, f"no {count} writes within {timeout} s"
+            assert time.monotonic() < deadline, (
+                f"no {count} writes within {timeout} s; {self.refusal}"
+            )
             time.sleep(0.01)
 
     def lost(self, cluster: Cluster) -> list[str]:
@@ -111,13 +115,15 @@ class Ledger:
             try:
                 client = client or self._master()
                 if client is None:
+                    self.refusal = "not exactly one node says that it is master"
                     time.sleep(0.02)
                     continue
                 number += 1
                 client.set(f"ledger:{writer}:{number}", number)
                 self.accounts[writer].note(number, time.monotonic())
                 time.sleep(self.pace)
-            except (redis.RedisError, OSError):
+            except (redis.RedisError, OSError) as error:
+                self.refusal = f"{type(error).__name__}: {error}"
                 if client is not None:
                     client.close()
                 client = None

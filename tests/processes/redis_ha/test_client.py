@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from redis_ha.switchover import OldMaster, switch_over
 from tests.processes.cluster import Cluster, free_ports
 from tests.processes.cluster_files import PASSWORDS
 from tests.processes.redis_ha.client_load import Load
+from tests.processes.redis_ha.strangers import paper
 
 Figure = Callable[[str], None]
 
@@ -182,10 +184,7 @@ def test_a_password_that_only_the_data_nodes_refuse(cluster: Cluster) -> None:
 
 
 def test_a_foreign_certificate_is_said_at_once(cluster: Cluster, tmp_path: Path) -> None:
-    from tests.processes.cluster_files import _certificates, write_tls  # noqa: PLC0415
-
-    _certificates.cache_clear()
-    stranger = write_tls(tmp_path / "stranger").ca
+    stranger, _ = paper(tmp_path / "stranger", valid_for=timedelta(days=9))
     with pytest.raises(AccessDenied, match="CERTIFICATE_VERIFY_FAILED"):
         Client(replace(cluster.access("app"), ca=stranger)).execute_with_failover(get_key)
 

@@ -100,7 +100,7 @@ STEPS = [
     ("before", "CLIENT PAUSE", 1),
     ("after", "CLIENT PAUSE", 1),
     ("after", "CLIENT PAUSE", 2),
-    ("after", "CLIENT PAUSE", 3),
+    ("before", "SENTINEL FAILOVER", 1),
     ("after", "SENTINEL FAILOVER", 1),
     ("before", "REPLICAOF", 1),
     ("after", "REPLICAOF", 1),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from redis_ha.discovery import ask_sentinels
 from redis_ha.errors import HarmRefused
 from redis_ha.failover_test import steadiness
 from redis_ha.failover_test.clients import OURS, STOCK
@@ -18,6 +19,7 @@ from redis_ha.failover_test.run import Options, Run
 from redis_ha.failover_test.summary import Judged, judged, overlap_seconds
 from tests.processes.cluster import Cluster, Settings
 from tests.processes.redis_ha.process_hands import ProcessHands, site_of
+from tests.processes.redis_ha.witnessed import FENCED, settle
 
 OPTIONS = Options(kinds=(OURS, STOCK), writers=2, pace=0.005, seconds=1.0)
 
@@ -71,6 +73,46 @@ def test_a_crash_is_survived_and_healed(fenced: Cluster, figure: Callable[[str],
     gaps = [c for c in result.verdict.checks if c.name.startswith("outage")]
     assert all(2.0 < c.measured < 8.0 for c in gaps)
     figure(", ".join(f"{c.name} {c.measured:.2f} s" for c in gaps))
+
+
+@pytest.fixture
+def witnessed(tmp_path: Path) -> Iterator[Cluster]:
+    """A cluster as the stack makes it, with its witnesses at work."""
+    with Cluster.start(tmp_path, FENCED) as running:
+        yield settle(running)
+
+
+def down_afters(cluster: Cluster) -> set[float]:
+    return {view.down_after for view in ask_sentinels(cluster.access())}
+
+
+def test_a_crash_beside_one_that_the_witnesses_are_kept_from(
+    witnessed: Cluster, figure: Callable[[str], None]
+) -> None:
+    seen = run(witnessed, "crash")
+    unseen = run(settle(witnessed), "crash-unseen")
+    for result in (seen, unseen):
+        assert troubles(result) == []
+        figure(f"{result.run.fault}: {result.run.witnesses_text}")
+        figure(", ".join(f"{c.name} {c.measured:.2f} s" for c in result.verdict.checks[:2]))
+    told = [result.run.deeds for result in (seen, unseen)]
+    assert [sum(deed.asked for deed in deeds.each) for deeds in told if deeds] == [1, 0]
+    assert [deeds.listening for deeds in told if deeds] == [3, 3]
+    gaps = [result.verdict.checks[0].measured for result in (seen, unseen)]
+    assert gaps[0] < FENCED.down_after / 1000 - 1 < gaps[1]
+    assert down_afters(witnessed) == {FENCED.down_after / 1000}
+
+
+def test_interrupted_it_gives_the_sentinels_their_witnesses_back(witnessed: Cluster) -> None:
+    def interrupt(text: str) -> None:
+        if "now" in text:
+            assert down_afters(witnessed) == {FENCED.down_after / 1000 + 0.001}
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(witnessed, "crash-unseen", say=interrupt)
+    assert down_afters(witnessed) == {FENCED.down_after / 1000}
+    witnessed.wait_until_healthy()
 
 
 def test_a_switchover_loses_nothing(cluster: Cluster) -> None:

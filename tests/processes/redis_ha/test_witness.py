@@ -11,6 +11,7 @@ import pytest
 
 from redis_ha.discovery import ask_node
 from redis_ha.switchover import OldMaster, switch_over
+from tests.crashes import percentile
 from tests.processes.cluster import Cluster, Process
 from tests.processes.ledger import Ledger
 from tests.processes.redis_ha.witnessed import (
@@ -18,7 +19,6 @@ from tests.processes.redis_ha.witnessed import (
     asked,
     epoch,
     kill_server,
-    percentile,
     promotion_seconds,
     says,
     settle,

@@ -1,12 +1,12 @@
 """A cluster with a witness beside each sentinel, and what a test asks of the witnesses."""
 
 import json
-import math
 import os
 import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ from redis_ha.discovery import ask_sentinels
 from tests.processes.cluster import Cluster, Process, Settings
 
 SETTINGS = Settings(guarded=True, witness=True, down_after=5000)
-CHANNEL = "__redis-ha__:witness"
+# As the stack has it: a new master takes writes only once a replica follows it.
+FENCED = replace(SETTINGS, redis_lines=("min-replicas-to-write 1", "min-replicas-max-lag 3"))
 
 
 def status(sentinel: Process) -> dict[str, Any]:
@@ -97,8 +98,3 @@ def kill_server(node: Process) -> None:
     """kill -9 the server, and don't wait for its supervisor."""
     assert node.server_pid is not None
     os.kill(node.server_pid, signal.SIGKILL)
-
-
-def percentile(values: list[float], share: float) -> float:
-    """Return the value that `share` (0..1) of the sorted values don't exceed."""
-    return sorted(values)[math.ceil(share * len(values)) - 1]

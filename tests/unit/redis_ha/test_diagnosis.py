@@ -47,7 +47,7 @@ TROUBLES: dict[str, tuple[Survey, str, str]] = {
     "one witness sees nothing": (
         with_node(HEALTHY, 2, witnesses=1),
         "witnesses",
-        "a majority",
+        "no majority",
     ),
     "no fence": (with_node(HEALTHY, 0, config_min_replicas_to_write="0"), "fencing", "isolated"),
     "a late fence": (with_node(HEALTHY, 0, config_min_replicas_max_lag="5"), "fencing", "below"),

@@ -1,5 +1,7 @@
 """The four levels and what they add up to."""
 
+from dataclasses import replace
+
 import pytest
 
 from redis_ha.containers import ContainerView, parse
@@ -54,6 +56,15 @@ def test_docker_s_word_is_read() -> None:
     assert views["redis-1"].trouble == "is unhealthy: link down"
     assert views["redis-1"].restarts == 2
     assert views["redis-2"].trouble == "is gone"
+
+
+def test_a_healthy_container_may_still_complain_of_its_witness() -> None:
+    said = "ok sentinel; its witness is not let in: its password is wrong on 10.0.0.1:6379"
+    box = replace(BOXES["redis-1"], detail=said)
+    assert box.trouble == "its witness is not let in: its password is wrong on 10.0.0.1:6379"
+    findings = judge_health(HEALTHY, {"sentinel-1": box}, GOOD)
+    assert overall(findings) == "degraded"
+    assert replace(box, detail="ok master, 2 replicas").trouble == ""
 
 
 def test_the_same_of_several_subjects_is_said_once() -> None:

@@ -15,6 +15,7 @@ from redis_ha.switchover_rules import (
     behind,
     electable,
     obstacle,
+    outlasting_pause,
     promoted,
     still_possible,
 )
@@ -26,6 +27,11 @@ MASTER = NodeView(A, "master", 100)
 REPLICA = NodeView(B, "slave", 100, master=A)
 SENTINELS = tuple(SentinelView(s, A, 2, frozenset({"master"})) for s in S)
 READY = Scene(SENTINELS, MASTER, (REPLICA, replace(REPLICA, address=C)))
+
+
+def test_a_fenced_master_is_paused_for_seconds_and_another_beyond_its_demotion() -> None:
+    assert outlasting_pause(replace(MASTER, fenced=True), 8.0) == 4.0
+    assert outlasting_pause(MASTER, 8.0) == 38.0
 
 
 def test_every_replica_that_sentinel_could_choose_counts() -> None:

@@ -30,6 +30,35 @@ def test_a_death_is_asked_about_once_by_the_first_witness(count: int) -> None:
     assert len(world.asks) == 1
 
 
+def test_who_asked_sends_the_other_replicas_to_the_successor(world: World) -> None:
+    world.kill()
+    world.run(3.0)
+    assert world.promoted
+    assert world.led == [(1, OTHER, HEIR)]
+
+
+def test_replicas_are_left_where_they_are_when_somebody_else_asked(world: World) -> None:
+    world.raised = True
+    world.kill()
+    world.run(1.0)
+    world.promotion_at = world.now
+    world.run(3.0)
+    assert world.promoted
+    assert world.led == []
+
+
+def test_a_replica_that_is_linked_is_not_led(world: World) -> None:
+    world.kill()
+    world.run(0.15)
+    assert world.asks
+    world.alive, world.replicas_cut = True, False
+    for seat in world.seats.values():
+        seat.reset = True
+    world.promoted = True
+    world.run(1.0)
+    assert world.led == []
+
+
 def test_the_living_majority_asks_without_the_first(world: World) -> None:
     world.lose_everything(1)
     world.kill()

@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from redis_ha.witness.core import GIVEN_SECONDS, GRANT_SECONDS, NONCE_SECONDS
-from tests.unit.redis_ha.witness_world import TICK, World
+from tests.unit.redis_ha.witness_world import HEIR, OTHER, TICK, World
 
 NUMBERS = st.integers(1, 5)
 APART = GRANT_SECONDS - GIVEN_SECONDS - NONCE_SECONDS
@@ -97,6 +97,11 @@ class Witnesses(RuleBasedStateMachine):
             assert len(saw) > self.world.count // 2, (run_id, self.world.saw)
 
     @invariant()
+    def replicas_are_led_to_the_successor_alone(self) -> None:
+        assert {(replica, new) for _, replica, new in self.world.led} <= {(OTHER, HEIR)}
+        assert len(self.world.led) <= len(self.world.asks)
+
+    @invariant()
     def nobody_asks_during_a_live_restore(self) -> None:
         assert not self.world.asked_while_raised
 
@@ -114,6 +119,7 @@ class Witnesses(RuleBasedStateMachine):
         for seat in alive:
             seat.standing_by = ""
         world.asks.clear()
+        world.led.clear()
         world.kill()
         world.run(4.0)
         if len(alive) > world.count // 2:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from redis_ha.connection import Address
 from redis_ha.discovery import NodeView, SentinelView
-from redis_ha.witness.core import Ask, Core, Decision, Grant, Say, StandBy
+from redis_ha.witness.core import Ask, Core, Decision, Grant, Lead, Say, StandBy
 from redis_ha.witness.evidence import (
     Answered,
     Closed,
@@ -82,6 +82,8 @@ class World:
     all_said: list[Vote] = field(default_factory=list)
     asks: list[tuple[float, int, str]] = field(default_factory=list)
     promotion_at: float | None = None
+    # Which replicas were sent to whom, by which witness.
+    led: list[tuple[int, Address, Address]] = field(default_factory=list)
     # When the sentinels begin to name the successor.
     renamed_at: float = 0.0
     # What each witness has truly seen die, whatever became of the witness since.
@@ -219,6 +221,8 @@ class World:
                     seat.partitioned or (seat.number, to) in self.blocked
                 ):
                     self.mail.append(Mail(self.now + self.delay, to, decision.vote))
+        elif isinstance(decision, Lead):
+            self.led.append((seat.number, decision.replica, decision.new))
         elif isinstance(decision, StandBy):
             seat.standing_by = decision.reason
         elif isinstance(decision, Ask):

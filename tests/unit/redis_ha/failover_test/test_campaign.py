@@ -38,3 +38,9 @@ def test_all_is_every_fault_once() -> None:
 
 def test_compare_adds_the_peer_that_loses_writes() -> None:
     assert chosen(["switchover"], compare=True) == ("switchover", "plain")
+
+
+def test_compare_sets_a_crash_beside_one_that_the_witnesses_are_kept_from() -> None:
+    assert chosen(["crash", "hang"], compare=True) == ("crash", "crash-unseen", "hang")
+    assert chosen(["crash-unseen"], compare=False) == ("crash-unseen",)
+    assert len(chosen(["all"], compare=True)) == 7

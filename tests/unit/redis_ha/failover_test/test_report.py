@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from xml.etree import ElementTree as ET
 
+from redis_ha.failover_test.deeds import Deed, Deeds
 from redis_ha.failover_test.expectation import LiveSettings
 from redis_ha.failover_test.records import LostWrite, RunRecord, StaleRead
 from redis_ha.failover_test.report import Circumstances, render
@@ -87,6 +88,41 @@ def test_runs_are_summed_up_by_fault_and_kind() -> None:
     assert round(ours.outage_worst, 1) == 2.4
     (row,) = fault_rows(runs)
     assert (row.passed, row.failovers) == (3, (1, 1, 1))
+
+
+def three_bars() -> list[RunRecord]:
+    return [
+        *(crash(back_after=after) for after in (0.2, 0.3, 0.25)),
+        *(crash(back_after=after, fault="crash-unseen") for after in (2.2, 2.4)),
+    ]
+
+
+def test_a_crash_with_and_without_witnesses_stand_side_by_side_on_one_scale() -> None:
+    text = page(*three_bars())
+    bars = dict(re.findall(r'data-bar="([^"]+)".*?width:([0-9.]+)%', text))
+    assert list(bars) == [
+        *("alone redis-py", "alone redis-ha", "witnessed redis-py", "witnessed redis-ha")
+    ]
+    longest = 3.0
+    assert abs(float(bars["alone redis-ha"]) - 100 * 2.3 / longest) < 1
+    assert abs(float(bars["witnessed redis-ha"]) - 100 * 0.25 / longest) < 1
+
+
+def test_without_both_there_is_nothing_to_compare() -> None:
+    assert "data-bar" not in page(crash())
+    assert "data-bar" not in page(crash(fault="crash-unseen"))
+
+
+def test_each_run_says_what_the_witnesses_did() -> None:
+    told = Deeds(3, (Deed("witness-1", 1, 1, asked_after=0.05, asked_of="<s3>"),))
+    run = replace(crash(), deeds=told)
+    assert (
+        "1 of 3 witnesses saw the master die; witness-1 asked &lt;s3&gt; 0.05 s after the EOF; "
+        "promoted 2.00 s after the fault."
+    ) in page(run)
+    found = document([judged(run, SETTINGS)], SETTINGS)["runs"][0]["witnesses"]
+    assert found["each"][0]["asked_of"] == "<s3>"
+    assert "witnesses" not in page(crash()).partition("<body>")[2].replace("no witnesses", "")
 
 
 def test_the_document_is_plain_values() -> None:

@@ -5,10 +5,11 @@ from dataclasses import replace
 
 import pytest
 
+from redis_ha.failover_test.clients import STOCK
 from redis_ha.failover_test.expectation import LiveSettings, expect
 from redis_ha.failover_test.records import Fault, LostWrite, RunRecord, StaleRead
 from redis_ha.failover_test.verdict import Verdict, judge
-from tests.unit.redis_ha.failover_test.runs import FAULT, crash, samples, with_nodes
+from tests.unit.redis_ha.failover_test.runs import FAULT, client, crash, samples, with_nodes
 
 SETTINGS = LiveSettings(down_after=2.0, min_replicas=1, max_lag=1.0)
 
@@ -27,6 +28,17 @@ def lost_at(at: float, kind: str = "redis-py") -> LostWrite:
 
 def test_a_crash_within_all_limits_passes() -> None:
     assert verdict(crash()).passed
+
+
+def test_with_witnesses_a_crash_may_cost_less_than_down_after() -> None:
+    witnessed = replace(SETTINGS, witnessed=True)
+    quick, slow = crash(back_after=0.3), crash(back_after=0.5)
+    stock = client(STOCK, back_after=1.5)
+    quick, slow = (replace(run, clients=(run.clients[0], stock)) for run in (quick, slow))
+    assert verdict(quick, witnessed).passed
+    assert [c.name for c in verdict(slow, witnessed).failures] == ["outage redis-ha"]
+    unseen = replace(slow, fault="crash-unseen")
+    assert verdict(unseen, witnessed).passed
 
 
 def test_our_client_is_held_to_its_promise() -> None:

@@ -1,0 +1,115 @@
+"""What a fault costs over many runs. A few by default; REDIS_HA_RUNS=20 and the like for figures.
+
+See `Amount.wanted` for what can be asked for.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+
+import pytest
+import redis
+
+from redis_ha.failover_test.clients import KINDS, OURS, STOCK
+from redis_ha.failover_test.summary import overlap_seconds
+from redis_ha.prediction import FENCING_EXTRA
+from tests.processes.cluster import Cluster, Process, Settings
+from tests.processes.redis_ha.many_faults import (
+    Amount,
+    Figure,
+    acknowledged,
+    lost,
+    run_often,
+    tell,
+    troubles,
+)
+
+AMOUNT = Amount.wanted()
+pytestmark = pytest.mark.timeout(3600)
+# Between an answer of the server and its being noted here, on a busy machine (s).
+SLACK = 0.3
+
+
+def fence(down_after: int) -> int:
+    """Return a max-lag (s) that the planner allows with this down-after (ms)."""
+    return max(1, down_after // 1000 - 2)
+
+
+@pytest.fixture
+def fenced(tmp_path: Path) -> Iterator[Cluster]:
+    """A cluster as the stack makes it, without witnesses."""
+    lag = fence(AMOUNT.down_after)
+    lines = ("min-replicas-to-write 1", f"min-replicas-max-lag {lag}")
+    settings = Settings(guarded=True, down_after=AMOUNT.down_after, redis_lines=lines)
+    with Cluster.start(tmp_path, settings) as running:
+        yield running
+
+
+def test_switchovers_lose_nothing(cluster: Cluster, figure: Figure) -> None:
+    runs = run_often(cluster, "switchover", AMOUNT, kinds=(OURS, STOCK))
+    tell(runs, figure)
+    figure(f"switchover: {lost(runs)} lost of {acknowledged(runs)} acknowledged")
+    assert troubles(runs, strict=AMOUNT.strict) == []
+    assert lost(runs) == 0
+    assert acknowledged(runs) >= AMOUNT.acknowledged
+
+
+def test_plain_failovers_beside_them_do(cluster: Cluster, figure: Figure) -> None:
+    few = replace(AMOUNT, runs=max(1, AMOUNT.runs // 4))
+    runs = run_often(cluster, "plain", few, kinds=(OURS, STOCK))
+    tell(runs, figure)
+    figure(f"plain: two masters for up to {max(overlap_seconds(one.run) for one in runs):.1f} s")
+    assert lost(runs) > 0
+
+
+def test_crashes_stay_within_what_is_predicted(fenced: Cluster, figure: Figure) -> None:
+    runs = run_often(fenced, "crash", AMOUNT, kinds=KINDS)
+    tell(runs, figure)
+    assert troubles(runs, strict=AMOUNT.strict) == []
+
+
+def test_a_master_that_misses_its_replicas_stops_within_the_bound(
+    fenced: Cluster, figure: Figure
+) -> None:
+    """Silent replicas are all that a cut-off master sees, and the client on its side stays."""
+    lag, took = fence(AMOUNT.down_after), []
+    for number in range(AMOUNT.runs):
+        master, replicas = fenced.master, fenced.replicas
+        # At another moment of the server's second each time.
+        time.sleep(number * 0.37 % 1.0)
+        for replica in replicas:
+            replica.pause()
+        try:
+            took.append(seconds_until_refused(master, limit=lag + FENCING_EXTRA + 5.0))
+        finally:
+            for replica in replicas:
+                replica.resume()
+        fenced.wait_until_healthy(60.0)
+    figure(
+        f"max-lag {lag} s, {len(took)} runs: last accepted write after {min(took):.2f} s at least,"
+        f" {median(took):.2f} s median, {max(took):.2f} s at most"
+    )
+    assert max(took) <= lag + FENCING_EXTRA + SLACK
+    assert min(took) >= lag - 1.0 - SLACK
+
+
+def seconds_until_refused(master: Process, *, limit: float) -> float:
+    """Write until the master refuses; return after how long (s) it accepted the last one."""
+    began = last = time.monotonic()
+    with master.client("app") as client:
+        while is_accepted(client):
+            last = time.monotonic()
+            assert last - began < limit, "it never stops"
+            time.sleep(0.01)
+    return last - began
+
+
+def is_accepted(client: redis.Redis) -> bool:
+    try:
+        return bool(client.set("inside", 1))
+    except redis.ResponseError as error:
+        if "NOREPLICAS" not in str(error):
+            raise
+        return False
