@@ -14,6 +14,7 @@ from toolchain import (
     docker_engine,
     environment,
     layout,
+    node_packages,
     plugins_home,
     pulumi_command,
     python_env,
@@ -62,6 +63,14 @@ def _linters(where: Layout, _: Sequence[str]) -> int:
     return 0
 
 
+def _packages(where: Layout, operands: Sequence[str]) -> int:
+    engine, architecture, *added = operands
+    node_packages.make(
+        where, engine=engine, architecture=architecture, added=[Path(name) for name in added]
+    )
+    return 0
+
+
 def _up(where: Layout, settings: Sequence[str]) -> int:
     _continue_in_venv(where)
     from toolchain import front_door  # noqa: PLC0415  needs what only the venv has
@@ -107,6 +116,7 @@ COMMANDS: dict[str, tuple[Callable[[Layout, Sequence[str]], int], str]] = {
     "python": (_python, "only the virtual environment"),
     "test-tools": (_test_tools, "what the tests start besides: Redis, age, an S3 server"),
     "linters": (_linters, "what `make lint` needs besides Python packages"),
+    "packages": (_packages, "what nodes on AWS install: ENGINE ARCHITECTURE [FILE.deb ...]"),
     "up": (_up, "the stack dev, with name=value settings for this checkout"),
     "down": (_down, "take the stack dev away; backups stay"),
     "env": (_env, "say what to source"),

@@ -102,7 +102,7 @@ def _make(layout: Layout, host: Host, suite: str, archive: Path) -> None:
         apt.install(layout, host, ["debootstrap"], why=f"no registry gives debian:{suite}-slim")
     console.doing(STEP, f"debootstrap {suite}: a minute, once", why="no registry is reachable")
     archive.parent.mkdir(parents=True, exist_ok=True)
-    mirrors = mirrors_in(_apt_sources())
+    mirrors = mirrors_in(apt_sources())
     operands = [suite, str(archive), mirrors.main or "", mirrors.security or ""]
     command = ["sh", str(SCRIPT), *operands]
     task = Task(
@@ -113,7 +113,8 @@ def _make(layout: Layout, host: Host, suite: str, archive: Path) -> None:
     perform(task, as_root(host, command, operation="make", subject=task.subject))
 
 
-def _apt_sources() -> list[str]:
+def apt_sources() -> list[str]:
+    """Read this machine's own apt sources."""
     folder = Path("/etc/apt")
     files = [folder / "sources.list", *sorted((folder / "sources.list.d").glob("*"))]
     return [file.read_text(errors="replace") for file in files if file.is_file()]

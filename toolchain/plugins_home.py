@@ -30,11 +30,18 @@ class Plugin(enum.Enum):
 
 
 def decide(present: Mapping[str, Plugin], can_download: Callable[[], bool]) -> dict[str, Plugin]:
-    """Say what each plugin shall be; what is there stays, so a stack keeps its provider."""
-    if Plugin.MISSING not in present.values():
-        return dict(present)
-    wanted = Plugin.OFFICIAL if can_download() else Plugin.STAND_IN
-    return {n: wanted if found is Plugin.MISSING else found for n, found in present.items()}
+    """Say what each plugin shall be; what is there stays, so a stack keeps its provider.
+
+    One that is had on demand stays missing where Pulumi can fetch it by itself.
+    """
+    missing = {name for name, found in present.items() if found is Plugin.MISSING}
+    wanted = dict(present)
+    if missing - set(versions.PLUGINS_ON_DEMAND):
+        better = Plugin.OFFICIAL if can_download() else Plugin.STAND_IN
+        wanted.update(dict.fromkeys(missing - set(versions.PLUGINS_ON_DEMAND), better))
+    if Plugin.STAND_IN in wanted.values():
+        wanted.update(dict.fromkeys(missing & set(versions.PLUGINS_ON_DEMAND), Plugin.STAND_IN))
+    return wanted
 
 
 def stand_in(plugin: str, *, checkout: Path, python: Path) -> str:
@@ -52,7 +59,10 @@ def ensure(layout: Layout, cli: Cli) -> bool:
     Errors: ToolchainError when a download fails.
     """
     requirements = layout.requirements.read_text()
-    files = {name: _file(layout, name, requirements) for name in versions.PLUGINS}
+    files = {
+        name: _file(layout, name, requirements)
+        for name in (*versions.PLUGINS, *versions.PLUGINS_ON_DEMAND)
+    }
     with exclusive(layout.state / "plugins.lock"):
         present = {name: look(file) for name, file in files.items()}
         wanted = decide(present, download_site.reachable)
@@ -60,7 +70,7 @@ def ensure(layout: Layout, cli: Cli) -> bool:
             if plugin is Plugin.STAND_IN:
                 text = stand_in(name, checkout=layout.checkout, python=layout.python)
                 write_atomically(files[name], text, mode=0o755)
-            elif present[name] is Plugin.MISSING:
+            elif plugin is Plugin.OFFICIAL and present[name] is Plugin.MISSING:
                 _install(layout, cli, name, versions.pinned(requirements, f"pulumi-{name}"))
     ours = [name for name, plugin in wanted.items() if plugin is Plugin.STAND_IN]
     _say(ours, layout)

@@ -6,6 +6,8 @@ import re
 
 Version = tuple[int, int, int]
 PLUGINS = ("docker", "random", "tls")
+# Only the stack on AWS needs it, and the official one is large: Pulumi fetches it when it is used.
+PLUGINS_ON_DEMAND = ("aws",)
 
 
 def parse(text: str) -> Version | None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 CHECKOUT = Path(__file__).resolve().parents[3]
-VERSIONS = {"docker": "5.1.0", "random": "4.21.4", "tls": "5.6.2"}
+VERSIONS = {"aws": "7.51.1", "docker": "5.1.0", "random": "4.21.4", "tls": "5.6.2"}
 
 
 def pulumi_folder() -> Path:

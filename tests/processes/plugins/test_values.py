@@ -80,7 +80,7 @@ def test_values_are_drawn_once_stay_secret_and_certificates_are_renewed_in_time(
 
 def test_a_function_or_type_that_is_not_offered_is_named(project: Maker) -> None:
     one = project(lambda: void(pulumi_tls.get_certificate(url="https://127.0.0.1")))
-    with pytest.raises(automation.CommandError, match="has no functions"):
+    with pytest.raises(automation.CommandError, match="has no function tls:index"):
         one.up()
     one.run(lambda: void(pulumi_random.RandomPet("pet")))
     with pytest.raises(automation.CommandError, match="does not offer random:index/randomPet"):

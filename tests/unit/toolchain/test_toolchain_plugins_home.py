@@ -21,6 +21,16 @@ def test_missing_ones_are_official_where_they_can_be_had_else_ours() -> None:
     assert decide(present, lambda: True)["docker"] is Plugin.STAND_IN
 
 
+def test_what_pulumi_fetches_by_itself_is_only_stood_in_for() -> None:
+    there = {"docker": Plugin.OFFICIAL, "aws": Plugin.MISSING}
+    assert decide(there, never)["aws"] is Plugin.MISSING
+    stood_in_for = {"docker": Plugin.STAND_IN, "aws": Plugin.MISSING}
+    assert decide(stood_in_for, never)["aws"] is Plugin.STAND_IN
+    nothing = {"docker": Plugin.MISSING, "aws": Plugin.MISSING}
+    assert decide(nothing, lambda: True)["aws"] is Plugin.MISSING
+    assert decide(nothing, lambda: False)["aws"] is Plugin.STAND_IN
+
+
 def test_a_stand_in_is_known_by_its_mark_and_an_official_plugin_by_its_lack(tmp_path: Path) -> None:
     script, binary = tmp_path / "script", tmp_path / "binary"
     script.write_text(stand_in("docker", checkout=tmp_path, python=tmp_path / "python"))

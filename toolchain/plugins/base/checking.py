@@ -12,16 +12,20 @@ from toolchain.plugins.base.values import Secret, Unknown, reveal
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+_UNKNOWN: Final = "unknown property"
+_REFUSED: Final = "this stand-in plugin does not support it; leave it out"
 DEFAULTS: Final = "__defaults"  # the official providers keep the names of defaulted inputs here
 
 _PYTHON_TYPES: Final[dict[Kind, type | tuple[type, ...]]] = {
     Kind.STRING: str,
     Kind.INTEGER: int,
+    Kind.NUMBER: (int, float),
     Kind.BOOLEAN: bool,
     Kind.MAP: dict,
     Kind.LIST: list,
     Kind.SET: list,
     Kind.BLOCK: dict,
+    Kind.ASSET: dict,
 }
 
 
@@ -47,7 +51,7 @@ def complete(
         for key, spec in schema.inputs.items()
         if key not in given and spec.default is not None
     }
-    if schema.named and "name" not in given:
+    if schema.named and not given.keys() & {"name", "namePrefix"}:
         defaults["name"] = _made_up_name(name, olds=olds, seed=seed)
     return {**given, **defaults, DEFAULTS: sorted(defaults)}
 
@@ -61,7 +65,12 @@ def _made_up_name(name: str, *, olds: Mapping[str, Any], seed: bytes) -> Any:
 def failures(schema: Schema, inputs: Mapping[str, Any]) -> list[Failure]:
     """Everything in the inputs that the schema does not allow."""
     plain = {name: value for name, value in reveal(dict(inputs)).items() if name != DEFAULTS}
-    return list(_fields(schema.inputs, schema.unsupported, plain, path=""))
+    found = _fields(schema.inputs, schema.unsupported, plain, path="")
+    return [_of_a_part(f) for f in found] if schema.partial else list(found)
+
+
+def _of_a_part(failure: Failure) -> Failure:
+    return Failure(failure.property, _REFUSED) if failure.reason == _UNKNOWN else failure
 
 
 def _fields(
@@ -72,9 +81,9 @@ def _fields(
         if name in specs:
             yield from _value(specs[name], value, path=where)
         elif name in unsupported:
-            yield Failure(where, "this stand-in plugin does not support it; leave it out")
+            yield Failure(where, _REFUSED)
         else:
-            yield Failure(where, "unknown property")
+            yield Failure(where, _UNKNOWN)
     for name, spec in specs.items():
         if spec.required and given.get(name) is None:
             yield Failure(f"{path}{name}", "missing required property")
@@ -101,6 +110,6 @@ def _value(spec: Field, value: Any, *, path: str) -> Iterator[Failure]:
 
 
 def _has_type(value: Any, kind: Kind) -> bool:
-    if kind is Kind.INTEGER and isinstance(value, bool):
+    if kind in (Kind.INTEGER, Kind.NUMBER) and isinstance(value, bool):
         return False
     return isinstance(value, _PYTHON_TYPES[kind])

@@ -61,7 +61,7 @@ def _kind(old: Any, new: Any) -> str:
 
 def same(spec: Field, old: Any, new: Any) -> bool:
     """Say whether the wanted value asks for no change of the old one."""
-    if new is None and spec.computed:
+    if spec.write_only or (new is None and spec.computed):
         return True
     if holds_unknown(new):
         return False
@@ -78,6 +78,8 @@ def _same_block(spec: Field, old: dict[str, Any], new: dict[str, Any]) -> bool:
 
 
 def _same_parts(spec: Field, old: Any, new: Any) -> bool:
+    if spec.meaning is not None:
+        return bool(spec.meaning(old) == spec.meaning(new))
     if spec.kind is Kind.SET:
         return _same_set(spec.element, old, new)
     if spec.kind is Kind.LIST:

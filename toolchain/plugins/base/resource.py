@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from toolchain.plugins.base import diffing
 
@@ -79,11 +79,22 @@ class ResourceType:
         """Remove it; one that is already gone is fine."""
 
 
+class Function(Protocol):
+    """A function of a provider: arguments to results; raises OperationFailed."""
+
+    def __call__(self, arguments: Properties, /) -> Properties:
+        """Answer."""
+
+
 @dataclass(frozen=True)
 class Plugin:
-    """A provider: its configuration's schema and, once configured, its resource types by token."""
+    """A provider: its configuration's schema and, once configured, its types and functions.
+
+    Both are kept by their tokens.
+    """
 
     name: str
     version: str
     config: Schema
     connect: Callable[[Mapping[str, Any]], Mapping[str, ResourceType]]
+    functions: Callable[[Mapping[str, Any]], Mapping[str, Function]] = lambda _config: {}

@@ -15,11 +15,13 @@ class Kind(Enum):
 
     STRING = "a string"
     INTEGER = "a whole number"
+    NUMBER = "a number"
     BOOLEAN = "a boolean"
     MAP = "a map of strings"
     LIST = "a list"
     SET = "an unordered list"
     BLOCK = "an object"
+    ASSET = "a file or a text"
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,8 @@ class Field:
     `replaces`: a change replaces the resource, otherwise it updates it in place.
     `computed`: the provider fills it in when it is not given, so leaving it out is no change.
     `rule`: given the value, returns what is wrong with it, or None.
+    `meaning`: turns a value into what is compared, where several spellings mean the same.
+    `write_only`: sent to the platform and never kept in the state, so it is never compared.
     """
 
     kind: Kind
@@ -40,6 +44,8 @@ class Field:
     replaces: bool = True
     computed: bool = False
     rule: Callable[[Any], str | None] | None = None
+    meaning: Callable[[Any], Any] | None = None
+    write_only: bool = False
 
     def but(self, **changes: Any) -> Field:
         """Return the same field with some attributes changed."""
@@ -48,8 +54,10 @@ class Field:
 
 STRING = Field(Kind.STRING)
 INTEGER = Field(Kind.INTEGER)
+NUMBER = Field(Kind.NUMBER)
 BOOLEAN = Field(Kind.BOOLEAN)
 MAP = Field(Kind.MAP)
+ASSET = Field(Kind.ASSET)
 STRINGS = Field(Kind.LIST, element=STRING)
 STRING_SET = Field(Kind.SET, element=STRING)
 
@@ -70,7 +78,9 @@ class Schema:
 
     `outputs`: properties only the provider fills in; `secret_outputs` of them are always secret.
     `unsupported`: properties of the official type that the stand-in refuses.
-    `named`: a missing `name` is made up from the resource's name, as the official providers do.
+    `partial`: `inputs` and `unsupported` name only a part of the official type's properties.
+    `named`: a missing `name` is made up from the resource's name, as the official providers do,
+    unless a `namePrefix` is given.
     `undo_unclaimed`: remove what was created if the engine died before it took the answer; off
     where the resource may have existed before (a volume with data).
     """
@@ -80,6 +90,7 @@ class Schema:
     outputs: frozenset[str] = frozenset()
     secret_outputs: frozenset[str] = frozenset()
     unsupported: frozenset[str] = frozenset()
+    partial: bool = False
     named: bool = False
     delete_before_replace: bool = False
     undo_unclaimed: bool = False

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from toolchain.plugins.base.engine import Engine
     from toolchain.plugins.base.lifetime import Lifetime
-    from toolchain.plugins.base.resource import Made, Plugin, ResourceType
+    from toolchain.plugins.base.resource import Function, Made, Plugin, ResourceType
     from toolchain.plugins.base.schema import Schema
     from toolchain.plugins.base.wire import Context
 
@@ -37,6 +37,7 @@ class ProviderServicer(provider_pb2_grpc.ResourceProviderServicer):
         self._lifetime = lifetime
         self._engine = engine
         self._types: Mapping[str, ResourceType] = {}
+        self._functions: Mapping[str, Function] = {}
 
     # The plugin itself
 
@@ -72,7 +73,9 @@ class ProviderServicer(provider_pb2_grpc.ResourceProviderServicer):
         self, request: provider_pb2.ConfigureRequest, context: Context
     ) -> provider_pb2.ConfigureResponse:
         """Take the configuration; connecting waits for the first call that needs it."""
-        self._types = self._plugin.connect(reveal(decode(request.args)))
+        config = reveal(decode(request.args))
+        self._types = self._plugin.connect(config)
+        self._functions = self._plugin.functions(config)
         return provider_pb2.ConfigureResponse(
             acceptSecrets=True, acceptResources=True, acceptOutputs=False, supportsPreview=True
         )
@@ -85,8 +88,14 @@ class ProviderServicer(provider_pb2_grpc.ResourceProviderServicer):
     def Invoke(
         self, request: provider_pb2.InvokeRequest, context: Context
     ) -> provider_pb2.InvokeResponse:
-        """Refuse: no function is offered."""
-        abort(context, f"{self._who()} has no functions: {request.tok} cannot be called")
+        """Answer a function of the provider."""
+        if request.tok not in self._functions:
+            abort(context, f"{self._who()} has no function {request.tok}")
+        try:
+            answer = self._functions[request.tok](reveal(decode(request.args)))
+        except PluginError as error:
+            abort(context, str(error))
+        return provider_pb2.InvokeResponse(**{"return": encode(answer)})
 
     def Call(
         self, request: provider_pb2.CallRequest, context: Context
