@@ -6,7 +6,7 @@ BIN := .venv/bin
 SHELL_FILES := .ci/run $(shell find . -name '*.sh' -not -path './.*')
 
 .DEFAULT_GOAL := help
-.PHONY: help up down env toolchain test lint bench bootstrap
+.PHONY: help up down env toolchain packages test lint bench costs bootstrap
 
 help: ## say what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -26,6 +26,9 @@ env: ## say what to source for a shell
 toolchain: bootstrap ## only what `up` needs: Docker, Pulumi, Python packages, base image
 	@$(TOOLCHAIN) ensure
 
+packages: bootstrap ## the bundle that nodes on AWS install: ENGINE=redis-8 ARCH=amd64 ADD="file.deb ..."
+	@$(TOOLCHAIN) packages $(or $(ENGINE),redis-8) $(or $(ARCH),amd64) $(ADD)
+
 lint: bootstrap ## ruff, mypy, import-linter, shellcheck
 	@$(TOOLCHAIN) python
 	@$(TOOLCHAIN) linters
@@ -43,3 +46,7 @@ test: bootstrap ## everything that can be tested on one machine; ARGS="-k name" 
 bench: bootstrap ## the numbers in the README
 	@$(TOOLCHAIN) test-tools
 	@$(TOOLCHAIN) run $(BIN)/python -m benchmarks $(ARGS)
+
+costs: bootstrap ## what the prod stack costs a month; ARGS="instanceType=c6in.xlarge ..." for other settings
+	@$(TOOLCHAIN) python
+	@$(BIN)/python -m infra.costs $(ARGS)

@@ -18,10 +18,13 @@ from infra.settings import (
     choice,
     decimal,
     group,
+    labels,
+    one_of,
     parse,
     setting,
     size,
     subnet,
+    subnets,
     text,
     truth,
     whole,
@@ -32,6 +35,10 @@ MiB = 1 << 20
 DAY_MS = 86_400_000
 # Between the server's end and the container's: the agent notes what it saw and leaves.
 STOP_MARGIN_SECONDS = 5
+
+REGION = r"[a-z]{2}(-[a-z]+)+-\d"
+# What CloudWatch Logs accepts as a retention.
+LOG_RETENTION_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827)
 
 Engine = Literal["redis-8", "redis-7", "valkey-8"]
 BASE_IMAGES: dict[str, str] = {
@@ -173,6 +180,54 @@ class Certificates:
 
 
 @dataclass(frozen=True)
+class Aws:
+    """Where on AWS and on what; only the target `aws` reads these.
+
+    One zone per node, by default a, b and c of the region. With a `vpc_id` nothing of the network
+    is made: `subnet_ids` name one subnet per zone, `subnet_cidrs` their networks in the same order
+    (addresses are fixed, so they must be known), `route_table_ids` where the S3 endpoint goes.
+    Sizes in GiB, `volume_throughput` in MiB/s, `*_days` in days.
+    """
+
+    region: str = setting("us-east-1", text(REGION, "an AWS region such as eu-central-1"))
+    zones: tuple[str, ...] = setting((), words(rf"{REGION}[a-z]", "availability zones"))
+    instance_type: str = setting("c6in.2xlarge", text(r"[a-z0-9-]+\.[a-z0-9-]+", "an EC2 type"))
+    # An image that is pinned is replaced when it changes; without one the newest is taken once.
+    ami: str = setting("", text(r"ami-[0-9a-f]+|", "ami-..."))
+    root_volume_gb: int = setting(16, whole(8, 1_024))
+    volume_gb: int = setting(500, whole(10, 16_384))
+    volume_iops: int = setting(6_000, whole(3_000, 16_000))
+    volume_throughput: int = setting(500, whole(125, 1_000))
+    vpc_cidr: IPv4Network = setting(IPv4Network("10.72.0.0/16"), subnet())
+    subnet_cidrs: tuple[IPv4Network, ...] = setting((), subnets())
+    vpc_id: str = setting("", text(r"vpc-[0-9a-f]+|", "vpc-..."))
+    subnet_ids: tuple[str, ...] = setting((), words(r"subnet-[0-9a-f]+", "subnet-..."))
+    route_table_ids: tuple[str, ...] = setting((), words(r"rtb-[0-9a-f]+", "rtb-..."))
+    # False where an existing VPC already has the endpoints that private nodes need.
+    endpoints: bool = setting(True, truth())
+    # The nodes' address in their subnets: the host number, which must be free in each.
+    node_host: int = setting(11, whole(4, 65_000))
+    allowed_client_security_groups: tuple[str, ...] = setting((), words(r"sg-[0-9a-f]+", "sg-..."))
+    allowed_monitoring_security_groups: tuple[str, ...] = setting(
+        (), words(r"sg-[0-9a-f]+", "sg-...")
+    )
+    kms_key: str = setting(
+        "", text(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/\S+|", "a key's ARN")
+    )
+    alarm_target: str = setting(
+        "", text(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:\S+|", "an SNS topic's ARN")
+    )
+    permissions_boundary: str = setting(
+        "", text(r"arn:aws[a-z-]*:iam::(\d{12}|aws):policy/\S+|", "an IAM policy's ARN")
+    )
+    package_source: str = setting("", text(r"[A-Za-z0-9._/-]*", "a folder of the checkout"))
+    backup_object_lock_days: int = setting(0, whole(0, 3_650))
+    log_retention_days: int = setting(30, one_of(*LOG_RETENTION_DAYS))
+    recovery_window_days: int = setting(30, whole(7, 30))
+    tags: tuple[tuple[str, str], ...] = setting((), labels())
+
+
+@dataclass(frozen=True)
 class ClusterConfig:
     """One stack, read once; nothing behind it asks the configuration again."""
 
@@ -185,6 +240,7 @@ class ClusterConfig:
     limits: Limits = group(Limits)
     backup: Backup = group(Backup)
     certificates: Certificates = group(Certificates)
+    aws: Aws = group(Aws)
 
     @property
     def base(self) -> str:

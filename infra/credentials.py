@@ -1,5 +1,6 @@
 """Passwords, certificates and keys: random to begin with, secret from birth to use."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -67,15 +68,18 @@ class Authority(pulumi.ComponentResource):
         self.certificate = self._cert.cert_pem
         self.register_outputs({"certificate": self.certificate})
 
-    def issue(self, node: Node) -> Pair:
-        """Make a key and a certificate for a node: its address, loopback, and its names."""
+    def issue(self, node: Node, *, also: Sequence[str] = ()) -> Pair:
+        """Make a key and a certificate for a node: its address, loopback, and its names.
+
+        `also` names what runs at the same address.
+        """
         key = _elliptic_key(f"{node.name}-key", self._child)
         request = tls.CertRequest(
             f"{node.name}-request",
             private_key_pem=key.private_key_pem,
             subject=_subject(node.name),
             ip_addresses=[node.host, "127.0.0.1"],
-            dns_names=list(dict.fromkeys([node.name, node.container, "localhost"])),
+            dns_names=list(dict.fromkeys([node.name, node.container, *also, "localhost"])),
             opts=self._child,
         )
         certificate = tls.LocallySignedCert(

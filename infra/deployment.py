@@ -3,20 +3,29 @@
 from pathlib import Path
 from typing import Any
 
-from infra.errors import TargetUnavailable
 from infra.planner import Plan
 
 
 def deploy(plan: Plan, *, root: Path) -> dict[str, Any]:
     """Declare the cluster's resources and give the stack's outputs; `root` is the checkout.
 
-    Errors: TargetUnavailable, before any resource. A target's SDK is imported only when it is used.
+    Errors: CredentialsMissing, PackagesMissing, before any resource. A target's SDK is imported
+    only when it is used.
     """
-    if plan.config.target == "aws":
-        raise TargetUnavailable(
-            "target = aws: this version does not provision AWS yet; use the docker target "
-            "(pulumi up -s dev, or pulumi config set target docker)"
-        )
+    made = _in_zones(plan, root) if plan.config.target == "aws" else _on_this_host(plan, root)
+    return {**made, "plan": plan.output()}
+
+
+def _on_this_host(plan: Plan, root: Path) -> dict[str, Any]:
     from infra.targets.docker.cluster import Cluster  # noqa: PLC0415
 
-    return {**Cluster("redis-ha", plan, root).outputs(), "plan": plan.output()}
+    return Cluster("redis-ha", plan, root).outputs()
+
+
+def _in_zones(plan: Plan, root: Path) -> dict[str, Any]:
+    from infra.targets.aws.access import require_credentials  # noqa: PLC0415
+
+    require_credentials()
+    from infra.targets.aws.stack import provision  # noqa: PLC0415
+
+    return provision(plan, root)

@@ -3,7 +3,9 @@
 InfraError (a pulumi.RunError)
 ├── ConfigRefused       the stack's configuration cannot be read
 ├── PlanRefused         it can be read, but would make an unsafe cluster
-└── TargetUnavailable   the target that the configuration names is not in this version
+├── CredentialsMissing  nothing that AWS would accept was found
+├── GuardrailBroken     a resource would be open, unencrypted or too mighty
+└── PackagesMissing     what the nodes are installed from is not there
 """
 
 from collections.abc import Sequence
@@ -51,5 +53,13 @@ class PlanRefused(Refused):
     headline = "the planner refuses these settings as unsafe"
 
 
-class TargetUnavailable(InfraError):
-    """The configuration names a target that this version does not hold."""
+class CredentialsMissing(InfraError):
+    """No AWS credentials are in the environment, the shared files or the machine's role."""
+
+
+class GuardrailBroken(InfraError):
+    """A resource breaks a rule that no setting may break; the preview fails."""
+
+
+class PackagesMissing(InfraError):
+    """The folder that a node's packages are uploaded from is empty or not there."""

@@ -11,7 +11,9 @@ from typing import Any
 from infra.config import ClusterConfig, MiB
 from infra.errors import PlanRefused, Problem
 from infra.prediction import Prediction, predict
-from infra.topology import WORKER_HOST, Topology, lay_out
+from infra.topology import WORKER_HOST, Topology, arrange, lay_out
+from infra.zone_rules import ZONE_RULES
+from infra.zones import zones_of
 
 SAFE_DOWN_AFTER_MS = 2_000
 # What redis-server, the node's agent and client buffers need beside the data (MiB).
@@ -36,10 +38,16 @@ class Plan:
         config = self.config
         head = (
             f"{config.engine}: {len(self.topology.data_nodes)} data nodes and "
-            f"{len(self.topology.sentinels)} sentinels on {self.topology.subnet}, "
+            f"{len(self.topology.sentinels)} sentinels {self._where()}, "
             f"quorum {config.sentinel.quorum}, down-after {config.sentinel.down_after_ms} ms"
         )
         return "\n".join([head, *(f"  {p}" for p in self.predictions)])
+
+    def _where(self) -> str:
+        aws = self.config.aws
+        if self.config.target == "aws":
+            return f"on {aws.instance_type} in {', '.join(zones_of(aws))}"
+        return f"on {self.topology.subnet}"
 
     def output(self) -> dict[str, Any]:
         """Give the plan as plain values, for the stack's output of that name."""
@@ -62,12 +70,13 @@ def make_plan(config: ClusterConfig) -> Plan:
     problems = refusals(config)
     if problems:
         raise PlanRefused(problems)
-    return Plan(config, lay_out(config.layout), predict(config))
+    return Plan(config, arrange(config), predict(config))
 
 
 def refusals(config: ClusterConfig) -> list[Problem]:
     """List what is unsafe, in the order of the rules."""
-    return [problem for rule in RULES for problem in rule(config)]
+    rules = (*RULES, *ZONE_RULES) if config.target == "aws" else (*RULES, *HOST_RULES)
+    return [problem for rule in rules for problem in rule(config)]
 
 
 def _down_after(config: ClusterConfig) -> Iterator[Problem]:
@@ -239,7 +248,7 @@ def _retention(config: ClusterConfig) -> Iterator[Problem]:
 
 def _backup_store(config: ClusterConfig) -> Iterator[Problem]:
     backup = config.backup
-    if config.target == "docker" and backup.backup_store.startswith("file://"):
+    if backup.backup_store.startswith("file://"):
         path = backup.backup_store.removeprefix("file://").rstrip("/")
         if path != "/backup" and not path.startswith("/backup/"):
             yield Problem(
@@ -282,12 +291,12 @@ RULES: tuple[Rule, ...] = (
     _sentinel_count,
     _quorum,
     _replicas,
-    _subnet,
     _ports,
     _memory,
     _io_threads,
     _stop_grace,
     _retention,
-    _backup_store,
     _certificates,
 )
+# Of a cluster on one Docker host; what a cluster in zones may not be is in infra.zone_rules.
+HOST_RULES: tuple[Rule, ...] = (_subnet, _backup_store)

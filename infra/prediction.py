@@ -59,7 +59,7 @@ def predict(config: ClusterConfig) -> tuple[Prediction, ...]:
             "none",
             "paused writes until the chosen replica's offset is the master's; measured",
         ),
-        _host_loss(config),
+        _zone_loss(config) if config.target == "aws" else _host_loss(config),
     )
 
 
@@ -106,6 +106,17 @@ def _partition(config: ClusterConfig) -> Prediction:
         (down_after + ELECTION_ROLE_POLLING, down_after + ELECTION),
         loss,
         "outage as a crash on the majority's side; fencing within minReplicasMaxLag + 2 s",
+    )
+
+
+def _zone_loss(config: ClusterConfig) -> Prediction:
+    """Of three zones one goes: for the other two the same as a partition."""
+    partition = _partition(config)
+    return Prediction(
+        "zone loss",
+        partition.outage,
+        "writes not yet replicated (usually none)",
+        "a machine that is gone closes no connection, so downAfterMs decides",
     )
 
 

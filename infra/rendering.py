@@ -155,6 +155,7 @@ def host_environment(plan: Plan, *, passwords: Passwords, keys: BackupKeys) -> d
         **_node_environment(plan),
         **_user_environment(("app", "operator", "backup"), passwords),
         **_backup_environment(plan, keys),
+        "REDIS_WITNESS": json.dumps(plan.config.sentinel.witness),
         "REDIS_BACKUP_CONTAINER": plan.topology.worker.container,
     }
 

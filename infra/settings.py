@@ -72,6 +72,11 @@ def choice(*options: str) -> Parser:
     return Parser({option: option for option in options}.__getitem__, " | ".join(options))
 
 
+def one_of(*numbers: int) -> Parser:
+    """Accept one of the given integers."""
+    return Parser({str(n): n for n in numbers}.__getitem__, " | ".join(map(str, numbers)))
+
+
 def size() -> Parser:
     """Accept a size in bytes with redis.conf's units."""
 
@@ -95,8 +100,8 @@ def words(pattern: str, expects: str) -> Parser:
     """Accept a JSON list (a YAML list in the stack's file) of texts that the pattern matches."""
 
     def read(value: str) -> tuple[str, ...]:
-        items = json.loads(value)
-        if not isinstance(items, list) or not all(re.fullmatch(pattern, item) for item in items):
+        items = _listed(value)
+        if not all(re.fullmatch(pattern, item) for item in items):
             raise ValueError(value)
         return tuple(items)
 
@@ -106,6 +111,27 @@ def words(pattern: str, expects: str) -> Parser:
 def subnet() -> Parser:
     """Accept an IPv4 network in CIDR form whose host bits are zero."""
     return Parser(IPv4Network, "an IPv4 network such as 172.28.0.0/24")
+
+
+def subnets() -> Parser:
+    """Accept a JSON list (a YAML list in the stack's file) of IPv4 networks in CIDR form."""
+
+    def read(value: str) -> tuple[IPv4Network, ...]:
+        return tuple(IPv4Network(item) for item in _listed(value))
+
+    return Parser(read, "a list of IPv4 networks such as 10.0.1.0/24")
+
+
+def labels() -> Parser:
+    """Accept a JSON object (a YAML map in the stack's file) of texts, as pairs sorted by name."""
+
+    def read(value: str) -> tuple[tuple[str, str], ...]:
+        pairs = json.loads(value)
+        if not all(isinstance(text, str) for text in pairs.values()):
+            raise ValueError(value)
+        return tuple(sorted(pairs.items()))
+
+    return Parser(read, "a map of texts")
 
 
 def setting(default: Any, parser: Parser, *, secret: bool = False) -> Any:
@@ -141,6 +167,13 @@ def parse(kind: type[T], values: Mapping[str, str]) -> T:
     if problems:
         raise ConfigRefused(sorted(problems, key=lambda p: p.setting))
     return _build(kind, read)
+
+
+def _listed(value: str) -> list[str]:
+    items = json.loads(value)
+    if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
+        raise ValueError(value)
+    return items
 
 
 def _settings(kind: Any) -> Iterator[Field[Any]]:

@@ -1,10 +1,12 @@
 """The nodes of a cluster: names, fixed addresses and ports, computed from the layout alone."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Network
 from typing import Literal
 
-from infra.config import Layout
+from infra.config import ClusterConfig, Layout
+from infra.zones import hosts_of
 
 Role = Literal["data", "sentinel", "worker"]
 
@@ -46,6 +48,12 @@ class Topology:
         return self.data_nodes[0]
 
 
+def arrange(config: ClusterConfig) -> Topology:
+    """Lay the nodes out as the target has them: on one bridge, or one machine in each zone."""
+    topology = lay_out(config.layout)
+    return _in_zones(topology, config) if config.target == "aws" else topology
+
+
 def lay_out(layout: Layout) -> Topology:
     """Give every node its name, address and port; an address may lie outside a small subnet.
 
@@ -76,3 +84,24 @@ def lay_out(layout: Layout) -> Topology:
         ),
         worker=node("backup-worker", "worker", host=WORKER_HOST, port=SCRATCH_PORT),
     )
+
+
+def _in_zones(topology: Topology, config: ClusterConfig) -> Topology:
+    """Put the data node and the sentinel of a number on one machine, ports as everywhere.
+
+    A worker runs on each machine and one of them works; the topology names the first.
+    """
+    hosts = [str(host) for host in hosts_of(config.aws)]
+    first, *_ = hosts
+    return replace(
+        topology,
+        subnet=config.aws.vpc_cidr,
+        gateway="",
+        data_nodes=_moved(topology.data_nodes, hosts),
+        sentinels=_moved(topology.sentinels, hosts),
+        worker=replace(topology.worker, host=first),
+    )
+
+
+def _moved(nodes: tuple[Node, ...], hosts: Sequence[str]) -> tuple[Node, ...]:
+    return tuple(replace(node, host=host) for node, host in zip(nodes, hosts, strict=True))

@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ from infra.deployment import deploy
 from infra.planner import make_plan
 from infra.settings import parse
 
+ACCOUNT = "123456789012"
+ARN = "arn:aws"
 REPOSITORY = Path(__file__).parents[3]
 SECRET_SIGNATURE = "1b47061264138c4ac30d75fd1eb44270"
 SIGNATURE_KEY = "4dabf18193072939515e22adb298388d"
@@ -50,11 +52,18 @@ class Registered:
 class Recorder(pulumi.runtime.Mocks):
     """Answers for the providers with values that are easy to find again."""
 
+    asked: dict[str, dict[str, Any]] = field(default_factory=dict)
+
     def new_resource(self, args: Any) -> tuple[str, dict[str, Any]]:
         return f"{args.name}-id", {**args.inputs, **self._made(args.typ, args.name)}
 
     def call(self, args: Any) -> dict[str, Any]:
-        raise NotImplementedError(args.token)
+        answers: Mapping[str, dict[str, Any]] = {
+            "aws:index/getCallerIdentity:getCallerIdentity": {"accountId": ACCOUNT},
+            "aws:ec2/getAmi:getAmi": {"id": "ami-0newest"},
+        }
+        self.asked[args.token] = args.args
+        return answers[args.token]
 
     def _made(self, kind: str, name: str) -> dict[str, Any]:
         public = SIGNER.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
@@ -73,6 +82,10 @@ class Recorder(pulumi.runtime.Mocks):
             "LocallySignedCert": {"certPem": f"certificate of {name}"},
             "CertRequest": {"certRequestPem": f"request of {name}"},
             "RemoteImage": {"imageId": "sha256:made"},
+            "Key": {"arn": f"{ARN}:kms:us-east-1:{ACCOUNT}:key/{name}", "keyId": f"{name}-id"},
+            "Secret": {"arn": f"{ARN}:secretsmanager:us-east-1:{ACCOUNT}:secret:{name}-x1y2z3"},
+            "Topic": {"arn": f"{ARN}:sns:us-east-1:{ACCOUNT}:{name}"},
+            "VpcEndpoint": {"prefixListId": "pl-s3"},
         }
         return made.get(kind.rpartition(":")[2], {})
 
@@ -106,6 +119,8 @@ class Graph:
     registered: tuple[Registered, ...]
     outputs: dict[str, Any] = field(default_factory=dict)
     secret_outputs: frozenset[str] = frozenset()
+    # What providers were asked, by function.
+    asked: Mapping[str, dict[str, Any]] = field(default_factory=dict)
 
     def of_type(self, suffix: str) -> dict[str, Registered]:
         """Those of a provider's type, by name; our own components aside."""
@@ -120,6 +135,13 @@ class Graph:
 
 def record(settings: Mapping[str, str]) -> Graph:
     """Run the program with these settings, providers answered by the recorder."""
+    return record_program(
+        lambda: deploy(make_plan(parse(ClusterConfig, settings)), root=REPOSITORY)
+    )
+
+
+def record_program(declare: Callable[[], Mapping[str, Any]]) -> Graph:
+    """Run a program that gives its outputs, providers answered by the recorder."""
     asyncio.set_event_loop(LOOP)
     monitor = RecordingMonitor()
     pulumi.runtime.set_mocks(monitor.mocks, project="redis-ha", stack="dev", monitor=monitor)
@@ -128,8 +150,7 @@ def record(settings: Mapping[str, str]) -> Graph:
 
     @pulumi.runtime.test  # type: ignore[untyped-decorator]
     def program() -> pulumi.Output[None]:
-        plan = make_plan(parse(ClusterConfig, settings))
-        outputs = {k: pulumi.Output.from_input(v) for k, v in deploy(plan, root=REPOSITORY).items()}
+        outputs = {k: pulumi.Output.from_input(v) for k, v in declare().items()}
 
         async def note() -> None:
             for name, output in outputs.items():
@@ -140,7 +161,8 @@ def record(settings: Mapping[str, str]) -> Graph:
         return pulumi.Output.from_input(note())
 
     program()
-    return Graph(tuple(monitor.registered), seen, frozenset(secret))
+    recorder = monitor.mocks
+    return Graph(tuple(monitor.registered), seen, frozenset(secret), recorder.asked)
 
 
 def open_secrets(value: Any) -> Any:

@@ -6,7 +6,6 @@ import re
 
 import pytest
 
-from infra.errors import TargetUnavailable
 from tests.unit.infra.recorded_graph import (
     Graph,
     hidden_words,
@@ -163,8 +162,3 @@ def test_every_certificate_names_its_node(graph: Graph) -> None:
     assert request["ipAddresses"] == ["172.28.0.12", "127.0.0.1"]
     assert request["dnsNames"] == ["redis-2", "localhost"]
     assert len(graph.of_type("LocallySignedCert")) == 7
-
-
-def test_aws_is_refused_in_one_sentence_before_any_resource() -> None:
-    with pytest.raises(TargetUnavailable, match="does not provision AWS yet; use the docker"):
-        record({"target": "aws"})

@@ -112,6 +112,9 @@ def test_a_witness_lives_beside_sentinels_only_and_can_be_left_out() -> None:
     assert witness["down_after_ms"] == 4000
     assert "witness" not in described(made, made.topology.data_nodes[0])
     assert "witness" not in described(plan(witness="false"), made.topology.sentinels[0])
+    for given, expected in (("true", "true"), ("false", "false")):
+        host = host_environment(plan(witness=given), passwords=PASSWORDS, keys=KEYS)
+        assert host["REDIS_WITNESS"] == expected
 
 
 def test_a_missing_value_is_an_error_not_an_empty_line() -> None:

@@ -1,0 +1,141 @@
+"""The one bucket: the worker's backups, and the files that nodes are installed from."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+
+from infra.config import ClusterConfig
+from infra.targets.aws.policies import BACKUP_PREFIX, bucket_policy
+from infra.targets.aws.surroundings import Surroundings
+
+NONCURRENT_DAYS = 1
+HOURS_PER_DAY = 24
+
+
+@dataclass(frozen=True)
+class BucketArgs:
+    """What all components share, and the ARN of the key under which objects are encrypted."""
+
+    around: Surroundings
+    key: pulumi.Input[str]
+
+
+class Bucket(pulumi.ComponentResource):
+    """Versioned, encrypted, closed to the public and to plain HTTP; it outlives the stack."""
+
+    bucket_name: pulumi.Output[str]
+
+    def __init__(
+        self, name: str, args: BucketArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("redis-ha:aws:Bucket", name, None, opts)
+        self._around = args.around
+        config = args.around.plan.config
+        locked = config.aws.backup_object_lock_days > 0
+        bucket = aws.s3.Bucket(
+            "bucket",
+            bucket=args.around.place.apply(lambda place: place.bucket),
+            object_lock_enabled=locked,
+            force_destroy=False,
+            tags=args.around.tags("bucket"),
+            opts=pulumi.ResourceOptions(parent=self, protect=True),
+        )
+        self._id = bucket.id
+        # They go with the bucket, not with the stack: what stays behind stays closed.
+        self._child = pulumi.ResourceOptions(parent=self, retain_on_delete=True)
+        self._close()
+        versioning = self._keep_versions()
+        # An object that is put before these would lie there unencrypted or unversioned.
+        self.ready: list[pulumi.Resource] = [versioning, self._encrypt(args.key)]
+        self._expire(config, versioning)
+        if locked:
+            self._lock(config.aws.backup_object_lock_days, versioning)
+        self.bucket_name = bucket.bucket
+        self.register_outputs({"name": self.bucket_name})
+
+    def _close(self) -> None:
+        """Turn away the public, foreign owners and plain HTTP."""
+        closed = aws.s3.BucketPublicAccessBlock(
+            "bucket-private",
+            bucket=self._id,
+            block_public_acls=True,
+            block_public_policy=True,
+            ignore_public_acls=True,
+            restrict_public_buckets=True,
+            opts=self._child,
+        )
+        aws.s3.BucketOwnershipControls(
+            "bucket-owner",
+            bucket=self._id,
+            rule={"object_ownership": "BucketOwnerEnforced"},
+            opts=self._child,
+        )
+        # S3 refuses two changes of a bucket's access at once.
+        aws.s3.BucketPolicy(
+            "bucket-policy",
+            bucket=self._id,
+            policy=self._around.place.apply(bucket_policy),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[closed], retain_on_delete=True),
+        )
+
+    def _keep_versions(self) -> aws.s3.BucketVersioning:
+        return aws.s3.BucketVersioning(
+            "bucket-versions",
+            bucket=self._id,
+            versioning_configuration={"status": "Enabled"},
+            opts=self._child,
+        )
+
+    def _encrypt(self, key: pulumi.Input[str]) -> pulumi.Resource:
+        default: Any = {"sse_algorithm": "aws:kms", "kms_master_key_id": key}
+        return aws.s3.BucketServerSideEncryptionConfiguration(
+            "bucket-encryption",
+            bucket=self._id,
+            rules=[
+                {"apply_server_side_encryption_by_default": default, "bucket_key_enabled": True}
+            ],
+            opts=self._child,
+        )
+
+    def _expire(self, config: ClusterConfig, versioning: pulumi.Resource) -> None:
+        aws.s3.BucketLifecycleConfiguration(
+            "bucket-lifecycle",
+            bucket=self._id,
+            rules=list(lifecycle_rules(config)),
+            # Not kept: after a destroy nothing writes newer backups, so the last must not expire.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[versioning]),
+        )
+
+    def _lock(self, days: int, versioning: pulumi.Resource) -> None:
+        aws.s3.BucketObjectLockConfiguration(
+            "bucket-lock",
+            bucket=self._id,
+            rule={"default_retention": {"mode": "GOVERNANCE", "days": days}},
+            opts=pulumi.ResourceOptions(
+                parent=self, depends_on=[versioning], retain_on_delete=True
+            ),
+        )
+
+
+def lifecycle_rules(config: ClusterConfig) -> tuple[Any, ...]:
+    """Say when objects go: backups at the end of their retention, superseded versions next day.
+
+    The worker may not delete, so this is its retention. Days are whole, so it rounds up.
+    """
+    days = -(-config.backup.backup_retention_hours // HOURS_PER_DAY)
+    superseded = {
+        "noncurrent_version_expiration": {"noncurrent_days": NONCURRENT_DAYS},
+        "abort_incomplete_multipart_upload": {"days_after_initiation": 1},
+    }
+    return (
+        {
+            "id": "backups",
+            "status": "Enabled",
+            "filter": {"prefix": f"{BACKUP_PREFIX}/"},
+            "expiration": {"days": days},
+            **superseded,
+        },
+        {"id": "superseded", "status": "Enabled", "filter": {"prefix": ""}, **superseded},
+    )
