@@ -10,9 +10,8 @@ from typing import Literal
 
 Architecture = Literal["amd64", "arm64"]
 
-# The guide's minimum and recommended node.
+# The guide's minimum node.
 MINIMUM_VCPUS, MINIMUM_MEMORY_GB = 4, 8
-RECOMMENDED_NETWORK_GBPS = 10.0
 
 
 @dataclass(frozen=True)

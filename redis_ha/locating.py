@@ -53,14 +53,6 @@ def find_site(stack: str | None, environ: Mapping[str, str]) -> Site:
     )
 
 
-def require_answers(site: Site) -> None:
-    """Raise Unreachable, with each reason, when no sentinel answers."""
-    views = ask_sentinels(site.operator)
-    if any(view.master for view in views):
-        return
-    raise nobody_answers(site, views)
-
-
 def nobody_answers(site: Site, views: list[SentinelView]) -> Unreachable:
     """Build the error of a cluster whose sentinels are all silent."""
     said = {view.sentinel: meaning(view.problem) for view in views}

@@ -96,16 +96,23 @@ class SegmentReader:
 
     def _opened(self, segment: Segment, stored: Iterable[bytes]) -> Iterator[bytes]:
         try:
-            yield from opened_object(
-                stored,
-                self.identities,
-                key=segment.name.object_key,
-                expected=(segment.stored, segment.plain),
-                what="log",
-                on_progress=lambda _: None,
-            )
+            yield from opened_segment(segment, stored, self.identities)
         except ObjectNotFound as error:
             raise _gone(segment) from error
+
+
+def opened_segment(
+    segment: Segment, stored: Iterable[bytes], identities: Sequence[age.Identity]
+) -> Iterator[bytes]:
+    """Yield a segment's bytes, checked as `opened_object` does."""
+    return opened_object(
+        stored,
+        identities,
+        key=segment.name.object_key,
+        expected=(segment.stored, segment.plain),
+        what="log",
+        on_progress=lambda _: None,
+    )
 
 
 def clipped(chunks: Iterable[bytes], start: int, first: int, last: int) -> Iterator[bytes]:

@@ -16,6 +16,7 @@ from backup_worker.contents import source as contents_source
 from backup_worker.errors import ObjectNotFound, SnapshotCorrupt, WrongKey
 from backup_worker.log import segment as segments
 from backup_worker.log.catalog import LogCatalog
+from backup_worker.log.reading import opened_segment
 from backup_worker.log.segment import Segment, SegmentName
 from backup_worker.manifest import Content, Contents, Manifest
 from backup_worker.progress import Progress, Report, ignore
@@ -23,7 +24,7 @@ from backup_worker.proving import drill
 from backup_worker.proving import proof as proofs
 from backup_worker.proving.drill import Drill, NoDrill, Proving
 from backup_worker.proving.proof import By, Proof
-from backup_worker.restore.opening import opened, opened_object, require_content
+from backup_worker.restore.opening import require_content, stored_rdb
 from backup_worker.store.contract import read_small
 from backup_worker.transform.hashing import Measure
 from backup_worker.transform.signing import Signer, verify_exact
@@ -215,14 +216,8 @@ class Verifier:
         )
 
     def _rdb(self, manifest: Manifest) -> Iterator[bytes]:
-        size = manifest.stored.size
-        with closing(self.catalog.store.get(manifest.object_key)) as stored:
-            yield from opened(
-                stored,
-                manifest,
-                self.identities,
-                on_progress=lambda done: self.report(Progress("verify", done, size)),
-            )
+        store = self.catalog.store
+        yield from stored_rdb(store, manifest, self.identities, stage="verify", report=self.report)
 
     def _opened_contents(self, beside: Contents) -> int:
         """Read a contents document; return how many databases its nodes have."""
@@ -234,14 +229,7 @@ class Verifier:
 
     def _open_segment(self, segment: Segment) -> None:
         with closing(self.catalog.store.get(segment.name.object_key)) as stored:
-            for _ in opened_object(
-                stored,
-                self.identities,
-                key=segment.name.object_key,
-                expected=(segment.stored, segment.plain),
-                what="log",
-                on_progress=lambda _: None,
-            ):
+            for _ in opened_segment(segment, stored, self.identities):
                 pass
 
     def _hash_segment(self, segment: Segment) -> None:

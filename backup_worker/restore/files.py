@@ -11,8 +11,6 @@ from typing import BinaryIO
 from backup_worker.durable import sync_directory
 from backup_worker.errors import BackupError, StoreFull
 
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-
 
 @contextmanager
 def published(path: Path) -> Iterator[BinaryIO]:

@@ -5,12 +5,15 @@ and of the zstd frame, size and SHA-256 of the stored and of the RDB bytes.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import age
 from backup_worker.errors import SnapshotCorrupt
 from backup_worker.manifest import Content, Manifest
+from backup_worker.progress import Progress, Report
 from backup_worker.restore.files import published
+from backup_worker.store.contract import Store
 from backup_worker.transform.compression import Decompress
 from backup_worker.transform.encryption import Decrypt
 from backup_worker.transform.hashing import Measure
@@ -36,6 +39,25 @@ def opened(
         what="RDB",
         on_progress=on_progress,
     )
+
+
+def stored_rdb(
+    store: Store,
+    manifest: Manifest,
+    identities: Sequence[age.Identity],
+    *,
+    stage: str,
+    report: Report,
+) -> Iterator[bytes]:
+    """Yield a snapshot's RDB from its store, as `opened` does; `report` is told under `stage`."""
+    size = manifest.stored.size
+    with closing(store.get(manifest.object_key)) as stored:
+        yield from opened(
+            stored,
+            manifest,
+            identities,
+            on_progress=lambda done: report(Progress(stage, done, size)),
+        )
 
 
 def opened_object(

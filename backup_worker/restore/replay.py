@@ -2,7 +2,6 @@
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from backup_worker.restore import directory as directories
 from backup_worker.restore.compatibility import can_read
 from backup_worker.restore.files import unwritable
 from backup_worker.restore.journal import Point
-from backup_worker.restore.opening import opened, write_checked
+from backup_worker.restore.opening import stored_rdb, write_checked
 
 _CHUNK = 1024 * 1024
 # More than anybody configures; each costs a server 1 KiB.
@@ -39,14 +38,8 @@ class Opener:
 
     def rdb(self, manifest: Manifest, report: Report) -> Iterator[bytes]:
         """Yield a snapshot's RDB; complete and unchanged once it ended without an error."""
-        size = manifest.stored.size
-        with closing(self.catalog.store.get(manifest.object_key)) as stored:
-            yield from opened(
-                stored,
-                manifest,
-                self.identities,
-                on_progress=lambda done: report(Progress("decrypt", done, size)),
-            )
+        store = self.catalog.store
+        yield from stored_rdb(store, manifest, self.identities, stage="decrypt", report=report)
 
     def log(self, history: History, replay: Replay, report: Report) -> Iterator[bytes]:
         """Yield the log of a replay, its database selected first; checked as `rdb` is."""

@@ -105,14 +105,10 @@ def test_units_let_the_programs_do_little(cluster: Machines) -> None:
 
 def test_stopped_master_hands_over_and_loses_nothing(cluster: Machines) -> None:
     old = _master(cluster)
-    ledger = Ledger(cluster.access("app"), cluster.data_nodes)
-    ledger.start()
-    try:
+    with Ledger(cluster.access("app"), cluster.data_nodes).writing() as ledger:
         ledger.wait_for_writes(500)
         old.inside("systemctl", "stop", "redis-ha-data")
         ledger.wait_for_writes(500)
-    finally:
-        ledger.stop()
     assert _promoted(cluster, old)
     assert ledger.missing_on(_master(cluster).client(cluster)) == []
     _LOG.info("%d writes, none lost, %.2f s gap", ledger.acknowledged, ledger.longest_gap)
@@ -122,14 +118,10 @@ def test_stopped_master_hands_over_and_loses_nothing(cluster: Machines) -> None:
 
 def test_machine_that_shuts_down_hands_over_as_well(cluster: Machines) -> None:
     old = _master(cluster)
-    ledger = Ledger(cluster.access("app"), cluster.data_nodes)
-    ledger.start()
-    try:
+    with Ledger(cluster.access("app"), cluster.data_nodes).writing() as ledger:
         ledger.wait_for_writes(500)
         docker("stop", "--time", "60", old.name)
         ledger.wait_for_writes(500)
-    finally:
-        ledger.stop()
     assert ledger.missing_on(_master(cluster).client(cluster)) == []
     docker("start", old.name)
     cluster.wait_until_healthy(within=90)
@@ -138,12 +130,8 @@ def test_machine_that_shuts_down_hands_over_as_well(cluster: Machines) -> None:
 
 def test_killed_machine_is_failed_over_and_its_replacement_follows(cluster: Machines) -> None:
     old = _master(cluster)
-    ledger = Ledger(cluster.access("app"), cluster.data_nodes)
-    ledger.start()
-    try:
+    with Ledger(cluster.access("app"), cluster.data_nodes).writing() as ledger:
         ledger.wait_for_writes(500)
-    finally:
-        ledger.stop()
     held = ask_node(cluster.access(), old.address).keys
     began = time.monotonic()
     old.kill()

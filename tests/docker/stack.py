@@ -244,11 +244,8 @@ class LiveCluster:
     def writers(self, threads: int = 4) -> Iterator[Ledger]:
         """Write as user app from now to the end of the block, and keep a ledger of it."""
         ledger = Ledger(self.access("REDIS"), list(self.nodes.values()), threads)
-        ledger.start()
-        try:
+        with ledger.writing():
             yield ledger
-        finally:
-            ledger.stop()
 
     def worker(self, *args: str, check: bool = True, stdin: str | None = None) -> Finished:
         """Run `backup-worker` on the host, as a user would after `source .redis-ha/env`."""

@@ -53,12 +53,17 @@ class Ledger:
     ) -> Iterator["Ledger"]:
         """Write from now to the end of the block; `lost` is asked after it."""
         nodes = [node.address for node in cluster.data_nodes]
-        ledger = cls(cluster.access("app"), nodes, threads, pace)
-        ledger.start()
-        try:
+        with cls(cluster.access("app"), nodes, threads, pace).writing() as ledger:
             yield ledger
+
+    @contextmanager
+    def writing(self) -> Iterator["Ledger"]:
+        """Write from now to the end of the block."""
+        self.start()
+        try:
+            yield self
         finally:
-            ledger.stop()
+            self.stop()
 
     @property
     def acknowledged(self) -> int:

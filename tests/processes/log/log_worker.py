@@ -158,15 +158,6 @@ class LogWorker:
         prefix = b"*2\r\n$6\r\nSELECT\r\n$%d\r\n%s\r\n" % (len(select), select)
         return digest_of(self.directory, base.path, prefix + self.stream(base.point, until))
 
-    def wait_until_shipped(self, offset: int, timeout: float = 20.0) -> None:
-        """Wait until the store's newest timeline reaches an offset."""
-
-        def reached() -> bool:
-            names = self.catalog.list().names
-            return any(name.end >= offset for name in names)
-
-        wait_for(reached, timeout, lambda: (offset, self.catalog.list().names[-3:]))
-
     def _check(self, segment: Segment) -> None:
         stored, plain, subject = Measure(), Measure(), segment.name.object_key
         stages = stored, Decrypt([self.identity], subject=subject), Decompress(subject=subject)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from toolchain.plugins.aws.kind import AwsType, Properties
-from toolchain.plugins.aws.shapes import from_aws, tag_list, tag_state, tag_steps, to_aws
+from toolchain.plugins.aws.shapes import from_aws, retag, tag_list, tag_state, to_aws
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,11 +55,13 @@ class Ec2Type(AwsType):
         self, identity: str, old: Mapping[str, str] | None, new: Mapping[str, str] | None
     ) -> None:
         """Change the tags of anything that EC2 knows by id."""
-        away, wanted = tag_steps(old, new)
-        if away:
-            self.api.delete_tags(Resources=[identity], Tags=[{"Key": key} for key in away])
-        if wanted:
-            self.api.create_tags(Resources=[identity], Tags=tag_list(wanted))
+        me = {"Resources": [identity]}
+        retag(
+            old,
+            new,
+            untag=lambda keys: self.api.delete_tags(**me, Tags=[{"Key": key} for key in keys]),
+            tag=lambda tags: self.api.create_tags(**me, Tags=tag_list(tags)),
+        )
 
     @override
     def look(self, identity: str, state: Properties) -> Properties | None:

@@ -17,9 +17,9 @@ from toolchain.plugins.aws.shapes import (
     TAGS,
     from_aws,
     names,
+    retag,
     tag_list,
     tag_state,
-    tag_steps,
     to_aws,
 )
 from toolchain.plugins.base.schema import BOOLEAN, INTEGER, STRING, Schema, properties
@@ -83,11 +83,12 @@ class Role(AwsType):
             )
         elif old.get("permissionsBoundary"):
             self.api.delete_role_permissions_boundary(**me)
-        away, wanted = tag_steps(old.get("tags"), inputs.get("tags"))
-        if away:
-            self.api.untag_role(**me, TagKeys=away)
-        if wanted:
-            self.api.tag_role(**me, Tags=tag_list(wanted))
+        retag(
+            old.get("tags"),
+            inputs.get("tags"),
+            untag=lambda keys: self.api.untag_role(**me, TagKeys=keys),
+            tag=lambda tags: self.api.tag_role(**me, Tags=tag_list(tags)),
+        )
 
     @override
     def look(self, identity: str, state: Properties) -> Properties | None:
@@ -190,11 +191,12 @@ class InstanceProfile(AwsType):
                 what=f"profile {identity} has its role",
                 lifetime=operation.lifetime,
             )
-        away, tags = tag_steps((old or inputs).get("tags"), inputs.get("tags"))
-        if away:
-            self.api.untag_instance_profile(**me, TagKeys=away)
-        if tags:
-            self.api.tag_instance_profile(**me, Tags=tag_list(tags))
+        retag(
+            (old or inputs).get("tags"),
+            inputs.get("tags"),
+            untag=lambda keys: self.api.untag_instance_profile(**me, TagKeys=keys),
+            tag=lambda tags: self.api.tag_instance_profile(**me, Tags=tag_list(tags)),
+        )
 
     def _role(self, identity: str) -> str | None:
         profile = self.api.get_instance_profile(InstanceProfileName=identity)["InstanceProfile"]

@@ -14,9 +14,9 @@ from toolchain.plugins.aws.shapes import (
     TAGS,
     from_aws,
     names,
+    retag,
     tag_list,
     tag_state,
-    tag_steps,
     to_aws,
 )
 from toolchain.plugins.base.schema import BOOLEAN, INTEGER, STRING, Schema, properties
@@ -68,11 +68,12 @@ class Key(AwsType):
         self.api.update_key_description(KeyId=identity, Description=description)
         if inputs.get("policy"):
             self.api.put_key_policy(KeyId=identity, PolicyName="default", Policy=inputs["policy"])
-        away, wanted = tag_steps(old.get("tags"), inputs.get("tags"))
-        if away:
-            self.api.untag_resource(KeyId=identity, TagKeys=away)
-        if wanted:
-            self.api.tag_resource(KeyId=identity, Tags=tag_list(wanted, key=_TAG))
+        retag(
+            old.get("tags"),
+            inputs.get("tags"),
+            untag=lambda keys: self.api.untag_resource(KeyId=identity, TagKeys=keys),
+            tag=lambda tags: self.api.tag_resource(KeyId=identity, Tags=tag_list(tags, key=_TAG)),
+        )
 
     @override
     def look(self, identity: str, state: Properties) -> Properties | None:

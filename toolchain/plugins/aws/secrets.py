@@ -14,9 +14,9 @@ from toolchain.plugins.aws.shapes import (
     TAGS,
     from_aws,
     names,
+    retag,
     tag_list,
     tag_state,
-    tag_steps,
     to_aws,
 )
 from toolchain.plugins.base.schema import INTEGER, STRING, STRING_SET, Schema, properties
@@ -61,11 +61,12 @@ class Secret(AwsType):
             return
         kept = {"Description": inputs.get("description", "")}
         self.api.update_secret(SecretId=identity, **kept, **to_aws(inputs, names("kmsKeyId")))
-        away, wanted = tag_steps(old.get("tags"), inputs.get("tags"))
-        if away:
-            self.api.untag_resource(SecretId=identity, TagKeys=away)
-        if wanted:
-            self.api.tag_resource(SecretId=identity, Tags=tag_list(wanted))
+        retag(
+            old.get("tags"),
+            inputs.get("tags"),
+            untag=lambda keys: self.api.untag_resource(SecretId=identity, TagKeys=keys),
+            tag=lambda tags: self.api.tag_resource(SecretId=identity, Tags=tag_list(tags)),
+        )
 
     @override
     def look(self, identity: str, state: Properties) -> Properties | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from toolchain.plugins.base.schema import MAP, STRING, Field
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 TAGS: Final[Field] = MAP.but(replaces=False)
 NAME: Final[Field] = STRING.but(computed=True)
@@ -66,15 +66,19 @@ def tag_state(seen: Sequence[Mapping[str, str]] | None, *, key: str = "Key") -> 
     return {"tags": tags, "tagsAll": tags}
 
 
-def tag_steps(
-    old: Mapping[str, str] | None, new: Mapping[str, str] | None
-) -> tuple[list[str], dict[str, str]]:
-    """Say which tags to take away, and which to set."""
+def retag(
+    old: Mapping[str, str] | None,
+    new: Mapping[str, str] | None,
+    *,
+    untag: Callable[[list[str]], object],
+    tag: Callable[[dict[str, str]], object],
+) -> None:
+    """Call what takes tags away by key and what sets them, each only for those that differ."""
     before, after = old or {}, new or {}
-    return (
-        sorted(before.keys() - after.keys()),
-        {k: v for k, v in after.items() if before.get(k) != v},
-    )
+    if away := sorted(before.keys() - after.keys()):
+        untag(away)
+    if wanted := {k: v for k, v in after.items() if before.get(k) != v}:
+        tag(wanted)
 
 
 def meaning(document: Any) -> Any:

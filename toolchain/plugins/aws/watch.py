@@ -15,9 +15,9 @@ from toolchain.plugins.aws.shapes import (
     TAGS,
     from_aws,
     names,
+    retag,
     tag_list,
     tag_state,
-    tag_steps,
     to_aws,
 )
 from toolchain.plugins.base.schema import (
@@ -81,11 +81,12 @@ class LogGroup(AwsType):
                 self.api.associate_kms_key(**me, kmsKeyId=inputs["kmsKeyId"])
             else:
                 self.api.disassociate_kms_key(**me)
-        away, wanted = tag_steps(old.get("tags"), inputs.get("tags"))
-        if away:
-            self.api.untag_resource(resourceArn=old["arn"], tagKeys=away)
-        if wanted:
-            self.api.tag_resource(resourceArn=old["arn"], tags=wanted)
+        retag(
+            old.get("tags"),
+            inputs.get("tags"),
+            untag=lambda keys: self.api.untag_resource(resourceArn=old["arn"], tagKeys=keys),
+            tag=lambda tags: self.api.tag_resource(resourceArn=old["arn"], tags=tags),
+        )
 
     @override
     def look(self, identity: str, state: Properties) -> Properties | None:
@@ -161,11 +162,12 @@ class MetricAlarm(AwsType):
         if not old:
             return
         self._put(identity, inputs)
-        away, wanted = tag_steps(old.get("tags"), inputs.get("tags"))
-        if away:
-            self.api.untag_resource(ResourceARN=old["arn"], TagKeys=away)
-        if wanted:
-            self.api.tag_resource(ResourceARN=old["arn"], Tags=tag_list(wanted))
+        retag(
+            old.get("tags"),
+            inputs.get("tags"),
+            untag=lambda keys: self.api.untag_resource(ResourceARN=old["arn"], TagKeys=keys),
+            tag=lambda tags: self.api.tag_resource(ResourceARN=old["arn"], Tags=tag_list(tags)),
+        )
 
     def _put(self, name: str, inputs: Properties, **more: Any) -> None:
         dimensions = [
@@ -236,11 +238,12 @@ class Topic(AwsType):
                     AttributeName=attribute,
                     AttributeValue=inputs.get(name, ""),
                 )
-        away, wanted = tag_steps(old.get("tags"), inputs.get("tags"))
-        if away:
-            self.api.untag_resource(ResourceArn=identity, TagKeys=away)
-        if wanted:
-            self.api.tag_resource(ResourceArn=identity, Tags=tag_list(wanted))
+        retag(
+            old.get("tags"),
+            inputs.get("tags"),
+            untag=lambda keys: self.api.untag_resource(ResourceArn=identity, TagKeys=keys),
+            tag=lambda tags: self.api.tag_resource(ResourceArn=identity, Tags=tag_list(tags)),
+        )
 
     @override
     def look(self, identity: str, state: Properties) -> Properties | None:
