@@ -32,6 +32,7 @@ from redis_ha.discovery import (
 )
 from redis_ha.errors import SwitchoverBusy, SwitchoverRefused, SwitchoverUncertain
 from redis_ha.failover_request import Request, ask_for_failover, asking_order, request_state
+from redis_ha.kept import keeping
 from redis_ha.switchover_claim import Claim, claim, new_token
 from redis_ha.switchover_rules import (
     PAUSE_MARGIN_SECONDS,
@@ -46,7 +47,9 @@ from redis_ha.switchover_rules import (
     still_possible,
 )
 
-_POLL_SECONDS = 0.02
+# Over connections that stay open a look costs well below a millisecond of each node.
+_POLL_SECONDS = 0.005
+_PATIENT_POLL_SECONDS = 0.2
 
 
 class OldMaster(Enum):
@@ -98,8 +101,9 @@ def switch_over(
     come: the old master's writes then stay paused until the sentinels must have given it up.
     """
     deadline = clock() + deadline_seconds
-    runner = _Runner(access, deadline, expected, chosen, token or new_token(), clock, sleep)
-    return runner.run(old_master)
+    with keeping(access) as kept:
+        runner = _Runner(kept, deadline, expected, chosen, token or new_token(), clock, sleep)
+        return runner.run(old_master)
 
 
 @dataclass
@@ -145,7 +149,7 @@ class _Runner:
         while text := obstacle(scene := self._look()):
             if self.clock() >= patience or is_lasting(scene):
                 raise self._refused(text)
-            self.sleep(10 * _POLL_SECONDS)
+            self.sleep(_PATIENT_POLL_SECONDS)
         return scene
 
     def _claim(self, old: Address, *, patient: bool) -> Claim:
@@ -157,7 +161,7 @@ class _Runner:
             except SwitchoverBusy:
                 if not patient or self.clock() >= patience:
                     raise
-            self.sleep(10 * _POLL_SECONDS)
+            self.sleep(_PATIENT_POLL_SECONDS)
 
     def _look(self) -> Scene:
         sentinels = tuple(ask_sentinels(self.access))
@@ -268,11 +272,14 @@ class _Runner:
             return
         try:
             master.command("REPLICAOF", new.host, new.port)
-            master.command("CONFIG", "REWRITE")
         except redis.RedisError as error:
             cause = f"{new} is master, but {old} could not be made its replica: {error}"
             self._hold(master, [SentinelView(old)], cause)
         self._unpause(master)
+        # Its clients don't wait for a disk. Sentinel rewrites the file too; a node that dies
+        # before that asks who is master when it boots.
+        with suppress(redis.RedisError, OSError):
+            master.command("CONFIG", "REWRITE")
 
     def _unpause(self, master: Claim) -> None:
         # The pause ends by itself; a master that can't be reached needs no more than that.

@@ -13,7 +13,7 @@ import redis.asyncio
 from redis_ha.client.async_pools import AsyncPool
 from redis_ha.client.base import BaseClient
 from redis_ha.client.call import CURRENT, SLICE, Call
-from redis_ha.client.locator import ROUND_SECONDS, Locator
+from redis_ha.client.locator import Locator, round_seconds
 from redis_ha.client.mastership import Known
 from redis_ha.client.pools import exhausted
 from redis_ha.client.reading import Readers
@@ -243,7 +243,7 @@ class AsyncClient(BaseClient):
         elif self._master is seat:
             await self._find(call)
         if self._master is seat:
-            await asyncio.sleep(ROUND_SECONDS)
+            await asyncio.sleep(round_seconds(call.elapsed))
 
 
 async def _ping(client: redis.asyncio.Redis) -> None:

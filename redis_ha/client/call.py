@@ -31,6 +31,7 @@ class Call:
     """State of a call; belongs to one thread or one task and those that it starts."""
 
     __slots__ = (
+        "began",
         "deadline",
         "exposure",
         "last_error",
@@ -46,7 +47,8 @@ class Call:
 
     def __init__(self, seconds: float, *, repeatable: bool = False) -> None:
         self.seconds = seconds
-        self.deadline = time.monotonic() + seconds
+        self.began = time.monotonic()
+        self.deadline = self.began + seconds
         self.repeatable = repeatable
         self.uncertain = 0
         self.on_replica = False
@@ -70,6 +72,11 @@ class Call:
         self.over = True
         if self.outer is not None:
             self.outer.exposure.add(self.sent)
+
+    @property
+    def elapsed(self) -> float:
+        """Return for how long (s) the call has gone on."""
+        return time.monotonic() - self.began
 
     @property
     def remaining(self) -> float:

@@ -15,7 +15,7 @@ import redis
 
 from redis_ha.client.base import BaseClient
 from redis_ha.client.call import CURRENT, SLICE, Call
-from redis_ha.client.locator import ROUND_SECONDS, Locator
+from redis_ha.client.locator import Locator, round_seconds
 from redis_ha.client.mastership import Known
 from redis_ha.client.pools import Pool
 from redis_ha.client.reading import Readers
@@ -187,7 +187,7 @@ class Client(BaseClient):
         elif self._master is seat:
             self._find(call)
         if self._master is seat:
-            time.sleep(min(ROUND_SECONDS, call.remaining))
+            time.sleep(min(round_seconds(call.elapsed), call.remaining))
             if not call.remaining:
                 raise self._no_master(call) from call.last_error
 
