@@ -18,16 +18,17 @@ from redis_ha.discovery import Access
 
 @dataclass(frozen=True)
 class _KeptAccess(Access):
+    _base: Access = field(kw_only=True, compare=False)
     _clients: dict[Address, redis.Redis] = field(default_factory=dict, compare=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, compare=False)
 
     def connect(self, address: Address, **options: Any) -> redis.Redis:
         """Give the one client of an address; with options of its own it is a new one."""
         if options:
-            return super().connect(address, **options)
+            return self._base.connect(address, **options)
         with self._lock:
             if address not in self._clients:
-                client = self._clients[address] = super().connect(address)
+                client = self._clients[address] = self._base.connect(address)
                 # The end of a `with` then gives the connection back instead of closing it. One
                 # that the server closed meanwhile is opened anew by the pool.
                 client.auto_close_connection_pool = False
@@ -41,7 +42,8 @@ class _KeptAccess(Access):
 @contextmanager
 def keeping(access: Access) -> Iterator[Access]:
     """Give, for the block, the same access with connections that stay open between commands."""
-    kept = _KeptAccess(**{f.name: getattr(access, f.name) for f in fields(Access)})
+    same = {f.name: getattr(access, f.name) for f in fields(Access)}
+    kept = _KeptAccess(**same, _base=access)
     try:
         yield kept
     finally:

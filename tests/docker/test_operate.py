@@ -28,6 +28,10 @@ def described(cluster: LiveCluster, *args: str, code: int | None = 0) -> dict[st
     return document
 
 
+def is_ready(cluster: LiveCluster) -> bool:
+    return redis_ha(cluster, "ready", code=None).returncode == 0
+
+
 @pytest.fixture
 def without_a_replica(cluster: LiveCluster) -> Iterator[str]:
     """Name a replica that is stopped for this test."""
@@ -35,6 +39,8 @@ def without_a_replica(cluster: LiveCluster) -> Iterator[str]:
     docker("stop", cluster.container(replica))
     yield replica
     docker("start", cluster.container(replica))
+    # The sentinels connect to it again later than its replication does.
+    eventually(lambda: is_ready(cluster), within=60, what="a cluster ready to fail over")
 
 
 def test_status_knows_the_names_and_the_last_proven_backup(cluster: LiveCluster) -> None:

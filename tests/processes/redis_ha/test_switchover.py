@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pytest
@@ -96,18 +97,25 @@ def test_when_no_sentinel_promotes_writes_go_on(cluster: Cluster) -> None:
 
 @dataclass(frozen=True)
 class HangingReplica(Access):
-    """Freezes a replica between the preconditions and the pause: at the second look at `old`."""
+    """Freezes a replica between the preconditions and the pause: when `old` is claimed."""
 
     old: Address = NOWHERE
     hang: Callable[[], object] = print
-    looks: list[int] = field(default_factory=list)
+    made: list[int] = field(default_factory=list)
 
     def connect(self, address: Address, **options: Any) -> redis.Redis:
+        client = super().connect(address, **options)
         if address == self.old:
-            self.looks.append(1)
-            if len(self.looks) == 2:
-                self.hang()
-        return super().connect(address, **options)
+            pool: Any = client.connection_pool
+            pool.make_connection = partial(self._make, pool.make_connection)
+        return client
+
+    def _make(self, make: Callable[[], object]) -> object:
+        """Make a connection to `old`: the first asks it, the second is the claim's."""
+        self.made.append(1)
+        if len(self.made) == 2:
+            self.hang()
+        return make()
 
 
 def test_a_replica_that_does_not_catch_up_rolls_the_pause_back(cluster: Cluster) -> None:
