@@ -1,49 +1,68 @@
-"""Deletes what the retention's plan lets go, and says what the store does not let go."""
+"""Deletes what the retention's plan lets go, or marks it where only the store's rules delete."""
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
 
 from backup_worker.catalog import Catalog
 from backup_worker.errors import DeletionRefused
-from backup_worker.eventlog import emit
 from backup_worker.holdings import read_holdings
 from backup_worker.retention import Verdict, plan_retention, snapshot_keys
 from backup_worker.store.contract import Store
+from redis_ha.eventlog import emit
 
 _AT_ONCE = 8
 
 
+class Fate(StrEnum):
+    """What became of a thing that is not to be kept."""
+
+    DELETED = "deleted"
+    MARKED = "marked"
+    REFUSED = "refused"
+
+
 @dataclass(frozen=True)
 class Pruned:
-    """What was deleted, what the store refused to delete and why, and what wasn't tried after."""
+    """What was deleted, what was only marked for the store's own rules since this user may not
+    delete, what the store refused even so and why, and what wasn't tried after that.
+    """
 
     deleted: tuple[Verdict, ...] = ()
+    marked: tuple[Verdict, ...] = ()
     refused: tuple[tuple[Verdict, str], ...] = ()
     untried: tuple[Verdict, ...] = ()
 
 
-def prune(store: Store, verdicts: Sequence[Verdict]) -> Pruned:
+def prune(
+    store: Store, verdicts: Sequence[Verdict], *, marked: Collection[str] = frozenset()
+) -> Pruned:
     """Delete what is not to be kept, the oldest first, each one's objects in their order.
 
-    A refusal stops no other, until a whole batch is refused: then the store lets nothing go.
+    What may not be deleted is marked, and left alone if its name is among `marked`. A refusal
+    stops no other, until a whole batch is refused: then the store lets nothing go.
     Raises StoreUnreachable, LeaseLost.
     """
-    doomed = [verdict for verdict in reversed(verdicts) if not verdict.keep]
-    deleted: list[Verdict] = []
-    refused: list[tuple[Verdict, str]] = []
+    doomed = [v for v in reversed(verdicts) if not v.keep and v.name not in marked]
+    told: list[tuple[Verdict, Fate, str]] = []
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         for start in range(0, len(doomed), _AT_ONCE):
             batch = doomed[start : start + _AT_ONCE]
-            causes = list(pool.map(lambda verdict: _delete(store, verdict), batch))
-            deleted += [v for v, cause in zip(batch, causes, strict=True) if cause is None]
-            refused += [(v, cause) for v, cause in zip(batch, causes, strict=True) if cause]
-            if all(causes):
-                return Pruned(tuple(deleted), tuple(refused), tuple(doomed[start + len(batch) :]))
-    return Pruned(tuple(deleted), tuple(refused))
+            fates = list(pool.map(lambda verdict: _let_go(store, verdict), batch))
+            told += [(v, fate, cause) for v, (fate, cause) in zip(batch, fates, strict=True)]
+            if all(fate is Fate.REFUSED for fate, _ in fates):
+                break
+    return Pruned(
+        deleted=tuple(v for v, fate, _ in told if fate is Fate.DELETED),
+        marked=tuple(v for v, fate, _ in told if fate is Fate.MARKED),
+        refused=tuple((v, cause) for v, fate, cause in told if fate is Fate.REFUSED),
+        untried=tuple(doomed[len(told) :]),
+    )
 
 
 def discard(store: Store, snapshot: str) -> None:
@@ -54,36 +73,58 @@ def discard(store: Store, snapshot: str) -> None:
 
 @dataclass
 class Pruning:
-    """What the worker does after each snapshot; a store that keeps everything is told of once."""
+    """What the worker does after each snapshot; a store that keeps everything is told of once.
+
+    What it has marked it remembers until the store has removed it, and marks it no second time.
+    """
 
     window: timedelta
     wall: Callable[[], datetime]
     _told: bool = field(default=False, init=False)
+    _marked: frozenset[str] = field(default=frozenset(), init=False)
 
     def __call__(self, catalog: Catalog) -> None:
         """Prune. Raises StoreUnreachable, LeaseLost."""
         holdings = read_holdings(catalog)
-        pruned = prune(catalog.store, plan_retention(holdings, now=self.wall(), window=self.window))
-        if pruned.deleted:
-            emit("pruned", deleted=_counts(pruned.deleted))
+        verdicts = plan_retention(holdings, now=self.wall(), window=self.window)
+        pruned = prune(catalog.store, verdicts, marked=self._marked)
+        doomed = {verdict.name for verdict in verdicts if not verdict.keep}
+        self._marked = self._marked & doomed | {verdict.name for verdict in pruned.marked}
+        self._tell(pruned)
+
+    def _tell(self, pruned: Pruned) -> None:
+        parts = {"deleted": _counts(pruned.deleted), "marked": _counts(pruned.marked)}
+        told: dict[str, Any] = {name: counts for name, counts in parts.items() if counts}
+        if told:
+            emit("pruned", **told)
         if pruned.refused and not self._told:
             self._told = True
             emit(
-                "the store deletes nothing for this worker: leave it to the store's own rules",
+                "pruning-refused",
                 level=logging.WARNING,
                 first=pruned.refused[0][0].name,
                 cause=pruned.refused[0][1],
+                hint="leave it to the store's own rules",
             )
 
 
-def _delete(store: Store, verdict: Verdict) -> str | None:
-    """Delete one thing's objects; return why the store refused, None when it did not."""
+def _let_go(store: Store, verdict: Verdict) -> tuple[Fate, str]:
+    """Delete one thing's objects, or mark them; say what came of it, and why it was not deleted."""
     try:
         for key in verdict.keys:
             store.delete(key)
     except DeletionRefused as error:
-        return error.cause or "refused"
-    return None
+        return _mark(store, verdict), error.cause or "refused"
+    return Fate.DELETED, ""
+
+
+def _mark(store: Store, verdict: Verdict) -> Fate:
+    try:
+        for key in verdict.keys:
+            store.expire(key)
+    except DeletionRefused:
+        return Fate.REFUSED
+    return Fate.MARKED
 
 
 def _counts(verdicts: Sequence[Verdict]) -> dict[str, int]:

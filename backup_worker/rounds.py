@@ -9,12 +9,12 @@ from backup_worker.catalog import Catalog
 from backup_worker.clock import Clocks
 from backup_worker.demand import Demand
 from backup_worker.errors import BackupError
-from backup_worker.eventlog import emit
 from backup_worker.manifest import Kind
 from backup_worker.progress import Report
 from backup_worker.schedule import Standing, pause_after, seconds_until_due
 from backup_worker.snapshot import Taken
 from redis_ha.errors import RedisHaError
+from redis_ha.eventlog import emit
 
 
 @dataclass
@@ -77,7 +77,7 @@ class Rounds:
             drill_seconds=None if proof is None else proof.seconds,
         )
         emit(
-            "snapshot taken",
+            "snapshot-taken",
             snapshot=manifest.id,
             kind=manifest.kind,
             source=manifest.source,
@@ -89,7 +89,7 @@ class Rounds:
         )
         if reason := taken.unproven if proof is None else proof.cause:
             level = logging.WARNING if proof is None else logging.ERROR
-            emit("snapshot not proven", level=level, snapshot=manifest.id, reason=reason)
+            emit("snapshot-not-proven", level=level, snapshot=manifest.id, reason=reason)
 
     def _look(self, catalog: Catalog) -> float:
         """Read the store's newest snapshot; return the seconds until one is due."""
@@ -119,7 +119,7 @@ class Rounds:
         self._failures += 1
         pause = pause_after(self._failures, interval=self.interval.total_seconds())
         emit(
-            "round failed",
+            "round-failed",
             level=logging.ERROR,
             trace=trace,
             error=problem,

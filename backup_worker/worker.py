@@ -18,7 +18,6 @@ from backup_worker.clock import Clocks
 from backup_worker.config import WorkerConfig
 from backup_worker.demand import Demand
 from backup_worker.errors import BackupError, LeaseLost
-from backup_worker.eventlog import emit
 from backup_worker.health import BEAT_SECONDS, Heartbeat
 from backup_worker.lease import Lease
 from backup_worker.log.following import Following
@@ -28,6 +27,7 @@ from backup_worker.snapshot import Destination
 from backup_worker.status import Role, WorkerStatus
 from backup_worker.store.contract import Store
 from backup_worker.store.fenced import FencedStore
+from redis_ha.eventlog import emit
 
 T = TypeVar("T")
 # How long the first round waits for the log.
@@ -119,7 +119,7 @@ class Worker:
                 opened = opening()
             except BackupError as error:
                 failures += 1
-                self._trouble("store not opened", error)
+                self._trouble("store-not-opened", error)
                 self.demand.bell.wait(schedule.pause_after(failures, interval=BEAT_SECONDS))
             else:
                 self._problem = ""
@@ -136,7 +136,7 @@ class Worker:
                 self._problem = ""
             except BackupError as error:
                 term = None
-                self._trouble("lease out of reach", error)
+                self._trouble("lease-out-of-reach", error)
             if term is not None:
                 return term
             self._role = "starting" if self._problem and self._role == "starting" else "standing by"
@@ -144,11 +144,11 @@ class Worker:
 
     def _work(self, lease: Lease, term: int, destination: Destination) -> None:
         """Hold the lease as long as it lasts."""
-        emit("lease held", term=term)
+        emit("lease-held", term=term)
         lost = threading.Event()
 
         def on_lost(error: LeaseLost) -> None:
-            emit("lease lost", level=logging.WARNING, term=term, reason=error.cause)
+            emit("lease-lost", level=logging.WARNING, term=term, reason=error.cause)
             lost.set()
             self.demand.bell.set()
 
@@ -200,7 +200,7 @@ class Worker:
             certificate=scratch.certificate,
             private_key=scratch.private_key,
         )
-        emit("metrics served", host=address.host, port=stack.enter_context(serving))
+        emit("metrics-served", host=address.host, port=stack.enter_context(serving))
 
     def _line(self) -> str:
         if self._role == "standing by":

@@ -7,9 +7,9 @@ from dataclasses import replace
 from node.disk import Disk, read_disk
 from node.guard import Action, Decision, Situation, decide
 from node.health import Health, write_health
-from node.log import Log
 from node.settings import NodeSettings
 from redis_ha.discovery import SentinelView, ask_nodes, ask_sentinels
+from redis_ha.eventlog import EventLog
 from redis_ha.failover_request import Request, ask_for_failover, asking_order
 
 _LOOK_AGAIN_SECONDS = 0.3
@@ -21,7 +21,7 @@ class BootGuard:
     def __init__(
         self,
         settings: NodeSettings,
-        log: Log,
+        log: EventLog,
         *,
         wait: Callable[[float], None],
         clock: Callable[[], float] = time.monotonic,
@@ -69,5 +69,5 @@ class BootGuard:
         """Ask the same sentinel that anybody else would ask, of those that answer."""
         sentinel = next(view.sentinel for view in asking_order(views) if not view.problem)
         answer, text = ask_for_failover(self._settings.access, sentinel)
-        self._log.warning("failover requested", sentinel=sentinel, answer=answer, text=text)
+        self._log.warning("failover-requested", sentinel=sentinel, answer=answer, text=text)
         self._asked = (Request(sentinel, answer, text=text), self._clock())

@@ -14,11 +14,11 @@ from node.errors import Stopped
 from node.files import write_atomically
 from node.guard import Action, Decision
 from node.health import Health, judge, write_health
-from node.log import Log
 from node.process import Events, Server
 from node.settings import NodeSettings
 from redis_ha.discovery import NodeView, parse_replication
 from redis_ha.errors import RedisHaError
+from redis_ha.eventlog import EventLog
 from redis_ha.switchover import OldMaster, switch_over
 
 _PERIOD_SECONDS = 1.0
@@ -30,11 +30,11 @@ _HURRIED_SECONDS = 2.0
 
 def run_data_node(settings: NodeSettings) -> int:
     """Run one data node until it is stopped (0) or its server dies (1)."""
-    log, events = Log(settings.name), Events()
+    log, events = EventLog(settings.name, component="guard"), Events()
     try:
         decision = BootGuard(settings, log, wait=events.wait).clear()
     except Stopped:
-        log.info("stopped before the start")
+        log.info("stopped-before-start")
         return 0
     log.info("starting", role=decision.action.value, reason=decision.reason)
     return _DataNode(settings, log, events, decision).run()
@@ -42,7 +42,7 @@ def run_data_node(settings: NodeSettings) -> int:
 
 class _DataNode:
     def __init__(
-        self, settings: NodeSettings, log: Log, events: Events, decision: Decision
+        self, settings: NodeSettings, log: EventLog, events: Events, decision: Decision
     ) -> None:
         self._settings = settings
         self._log = log
@@ -94,12 +94,12 @@ class _DataNode:
             self._marker, role=view.role or "", replid=view.replid, has_keys=view.keys > 0
         )
         if seen != self._marker:
-            self._log.info("role", role=view.role, replid=view.replid, master=view.master)
+            self._log.info("role-changed", role=view.role, replid=view.replid, master=view.master)
             write_marker(self._settings.data_dir, seen)
             self._marker = seen
 
     def _died(self) -> int:
-        self._log.error("the server died", exit_code=self._server.exit_code)
+        self._log.error("server-died", exit_code=self._server.exit_code)
         write_health(self._settings.health_file, Health(False, "the server died"))
         return 1
 
@@ -107,7 +107,7 @@ class _DataNode:
         write_health(self._settings.health_file, Health(False, "stopping"))
         hurried = self._ask().role == "master" and not self._hand_over()
         final = self._freeze()
-        self._log.info("stopping the server", role=final.role, offset=final.offset)
+        self._log.info("stopping-server", role=final.role, offset=final.offset)
         seconds = _HURRIED_SECONDS if hurried else self._settings.stop_seconds
         if self._end_server(seconds) and final.role is not None:
             seen = replace(self._marker, role=final.role, replid=final.replid)
@@ -117,6 +117,7 @@ class _DataNode:
 
     def _hand_over(self) -> bool:
         """Give the mastership away without loss, or say why not; False when asked to hurry."""
+        self._log.info("handing-over")
         try:
             done = switch_over(
                 self._settings.access,
@@ -126,13 +127,13 @@ class _DataNode:
                 sleep=self._events.wait,
             )
         except RedisHaError as error:
-            self._log.warning("no handover", reason=str(error))
+            self._log.warning("no-handover", reason=str(error))
         except Stopped as stopped:
-            self._log.warning("handover broken off", reason=str(stopped))
+            self._log.warning("handover-broken-off", reason=str(stopped))
             return False
         else:
             gap = round(done.write_gap_seconds, 3)
-            self._log.info("handed over", to=done.new, offset=done.new_offset, gap_seconds=gap)
+            self._log.info("handed-over", to=done.new, offset=done.new_offset, gap_seconds=gap)
         return True
 
     def _freeze(self) -> NodeView:
@@ -152,7 +153,7 @@ class _DataNode:
         while self._server.exit_code is None:
             remaining = deadline - time.monotonic()
             if self._events.stop_asked(max(0.0, remaining)) or remaining <= 0:
-                self._log.warning("killing the server")
+                self._log.warning("killing-server")
                 self._server.send(signal.SIGKILL)
                 self._events.stop_asked(5.0)
         return self._server.exit_code == 0

@@ -7,25 +7,25 @@ import redis
 from node.errors import BadSettings
 from node.files import write_atomically
 from node.health import Health, write_health
-from node.log import Log
 from node.process import Events, Server
 from node.sentinel_memory import monitors, with_memory
 from node.settings import NodeSettings
 from node.witness import Companion
+from redis_ha.eventlog import EventLog
 
 _PERIOD_SECONDS = 1.0
 
 
 def run_sentinel(settings: NodeSettings) -> int:
     """Run one sentinel until it is stopped (0) or its server dies (1)."""
-    log, events = Log(settings.name), Events()
+    log, events = EventLog(settings.name, component="guard"), Events()
     config = seed_config(settings, log)
     server = events.server = Server([settings.server, config, "--sentinel"])
     client = settings.access.connect(settings.address)
     witness = Companion(settings, log, events)
     while not events.stop_asked(_PERIOD_SECONDS):
         if server.exit_code is not None:
-            log.error("the server died", exit_code=server.exit_code)
+            log.error("server-died", exit_code=server.exit_code)
             return 1
         witness.keep_running()
         write_health(settings.health_file, _ask(client, witness.complaint))
@@ -38,7 +38,7 @@ def run_sentinel(settings: NodeSettings) -> int:
     return 0
 
 
-def seed_config(settings: NodeSettings, log: Log) -> str:
+def seed_config(settings: NodeSettings, log: EventLog) -> str:
     """Write the live file, the seed's settings with Sentinel's own memory; return its path.
 
     Raises BadSettings when a live file is there and names no master: its memory is lost.

@@ -6,9 +6,9 @@ import sys
 import time
 
 from node.errors import BadSettings
-from node.log import Log
 from node.process import Events, Server
 from node.settings import NodeSettings
+from redis_ha.eventlog import EventLog
 from redis_ha.witness.loop import Witness, WitnessSettings
 from redis_ha.witness.status import NOT_LET_IN, load
 
@@ -39,7 +39,7 @@ def run_witness(settings: NodeSettings) -> int:
             down_after=settings.witness.down_after,
             status_file=settings.witness_file,
         ),
-        Log(f"{settings.name} witness"),
+        EventLog(settings.name, component="witness"),
     )
     witness.run(stop=lambda: os.getppid() != supervisor)
     return 0
@@ -48,7 +48,7 @@ def run_witness(settings: NodeSettings) -> int:
 class Companion:
     """The witness as its supervisor sees it: started, and started again when it died."""
 
-    def __init__(self, settings: NodeSettings, log: Log, events: Events) -> None:
+    def __init__(self, settings: NodeSettings, log: EventLog, events: Events) -> None:
         self._settings = settings
         self._log = log
         self._events = events
@@ -93,7 +93,7 @@ class Companion:
     def _died(self, why: int | str, now: float) -> None:
         if now - self._started_at >= _GOOD_RUN:
             self._pause = _FIRST_PAUSE
-        self._log.warning("the witness died", exit_code=why, again_in_seconds=self._pause)
+        self._log.warning("witness-died", exit_code=why, again_in_seconds=self._pause)
         self._events.companion = None
         self._start_at = now + self._pause
         self._pause = min(2 * self._pause, _LAST_PAUSE)

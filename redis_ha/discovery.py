@@ -223,6 +223,23 @@ def replica_addresses(access: Access) -> list[Address]:
     )
 
 
+def promotable_by(access: Access, sentinel: Address) -> frozenset[Address]:
+    """Return the replicas that a sentinel has seen following; empty when it gives no answer.
+
+    One that it doesn't list, or has only heard of, it can't promote.
+    """
+    try:
+        with access.connect(sentinel) as client:
+            rows = client.sentinel_slaves(access.master_name)
+    except (redis.RedisError, OSError):
+        return frozenset()
+    return frozenset(
+        Address(row["ip"], int(row["port"]))
+        for row in rows
+        if flags_of(row) == {"slave"} and row["master-link-status"] == "ok"
+    )
+
+
 def named_master(access: Access) -> Address:
     """Return the master that the sentinels' majority names, whatever that node says.
 

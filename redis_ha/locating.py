@@ -1,6 +1,7 @@
 """Finds the cluster that a command is about: a stack's, or the one that the environment names."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import redis
 
@@ -19,6 +20,27 @@ def find_site(stack: str | None, environ: Mapping[str, str]) -> Site:
     Without a stack its data nodes are those that the settings name, and what else the sentinels
     list.
     """
+    site = find_unasked(stack, environ)
+    if stack is not None:
+        return site
+    if not site.operator.ca.is_file():
+        raise BadSetting(
+            operation="read",
+            subject=str(site.operator.ca),
+            cause="REDIS_TLS_CA names no file",
+            hint="set it to the cluster's CA certificate",
+        )
+    known = site.data_nodes
+    nodes = _data_nodes(site.operator, known)
+    # Settings older than the last `scale` don't name all.
+    return replace(site, data_nodes=nodes, complete=bool(known) and len(nodes) == len(known))
+
+
+def find_unasked(stack: str | None, environ: Mapping[str, str]) -> Site:
+    """Find what stack or settings say of the cluster, which may be down; nobody is asked.
+
+    Raises StackUnavailable, BadSetting.
+    """
     if stack is not None:
         return site_of(stack, read_outputs(stack), environ)
     values = environment.merged(environ)
@@ -31,25 +53,12 @@ def find_site(stack: str | None, environ: Mapping[str, str]) -> Site:
             hint="give --stack NAME, run `source .redis-ha/env`, or set REDIS_SENTINEL_HOST_1,"
             " REDIS_SENTINEL_PORT_1, REDIS_TLS_CA, REDIS_OPERATOR_USERNAME and _PASSWORD",
         )
-    access = parsed.operator
-    if not access.ca.is_file():
-        raise BadSetting(
-            operation="read",
-            subject=str(access.ca),
-            cause="REDIS_TLS_CA names no file",
-            hint="set it to the cluster's CA certificate",
-        )
-    settings = {k: v for k, v in values.items() if k.startswith("REDIS_")}
-    known = declared(values)
-    nodes = _data_nodes(access, known)
     return Site(
-        operator=access,
+        operator=parsed.operator,
         app=parsed.app,
-        data_nodes=nodes,
-        sentinels=numbered_sentinels(access, values),
-        # Settings older than the last `scale` don't name all.
-        complete=bool(known) and len(nodes) == len(known),
-        settings=settings,
+        data_nodes=declared(values),
+        sentinels=numbered_sentinels(parsed.operator, values),
+        settings={k: v for k, v in values.items() if k.startswith("REDIS_")},
     )
 
 

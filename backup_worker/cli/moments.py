@@ -1,16 +1,12 @@
 """Points as they are written on the command line: a time, or an offset of a timeline."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 from backup_worker.errors import UsageError
 from backup_worker.log.plan import AtOffset
+from redis_ha.moments import read_moment
 
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_NAMES = r"s|secs?|seconds?|m|mins?|minutes?|h|hours?|d|days?|w|weeks?"
-_PART = re.compile(rf"(\d{{1,9}})\s*({_NAMES})(?![a-z])")
-_AGO = re.compile(rf"(?:{_PART.pattern}[\s,]*)+ago")
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ].+)?", re.IGNORECASE)
 _OFFSET = re.compile(r"(?:([0-9a-zA-Z]{4,40}):)?(\d{1,18})")
 
 
@@ -19,22 +15,15 @@ def parse_moment(text: str, *, now: datetime) -> datetime:
 
     Raises UsageError.
     """
-    words = text.strip().lower()
-    if words == "now":
-        return now.astimezone(UTC)
     try:
-        if _AGO.fullmatch(words):
-            return (now - _duration(words)).astimezone(UTC)
-        if _DATE.fullmatch(text.strip()):
-            return datetime.fromisoformat(text.strip()).astimezone(UTC)
-    except (ValueError, OverflowError):
-        pass
-    raise UsageError(
-        operation="read",
-        subject=f"time {text!r}",
-        cause="it is neither RFC 3339 nor a date and time nor so long ago",
-        hint="write 2026-11-24T08:30:00Z, '2026-11-24 08:30' (local time) or '10 minutes ago'",
-    )
+        return read_moment(text, now=now)
+    except ValueError as error:
+        raise UsageError(
+            operation="read",
+            subject=f"time {text!r}",
+            cause="it is neither RFC 3339 nor a date and time nor so long ago",
+            hint="write 2026-11-24T08:30:00Z, '2026-11-24 08:30' (local time) or '10 minutes ago'",
+        ) from error
 
 
 def parse_offset(text: str) -> AtOffset:
@@ -48,10 +37,3 @@ def parse_offset(text: str) -> AtOffset:
             hint="write it as `backup-worker log` prints it: 3f2a9c1e:123456, or 123456",
         )
     return AtOffset(int(match[2]), match[1])
-
-
-def _duration(words: str) -> timedelta:
-    total = timedelta()
-    for count, unit in _PART.findall(words):
-        total += timedelta(**{_UNITS[unit[0]]: int(count)})
-    return total

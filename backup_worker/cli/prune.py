@@ -27,7 +27,8 @@ def command(session: Session, dry_run: bool, as_json: bool) -> None:
 
     What was never finished and old lease terms go too. The last proven snapshot, the last good one
     and the log after them always stay. The worker prunes by itself after each snapshot. A store
-    that does not let the worker delete is no error: then its own rules expire objects.
+    that does not let the worker delete is no error: objects are marked there, and its own rules
+    remove them.
 
     \b
     Examples:
@@ -42,6 +43,8 @@ def command(session: Session, dry_run: bool, as_json: bool) -> None:
         output.print_json({"dry_run": dry_run, **_as_json(verdicts, pruned)})
         return
     output.print_table(("KIND", "NAME", "VERDICT", "REASON"), list(_rows(verdicts)), styles=_STYLES)
+    if pruned.marked:
+        click.echo(_marked(pruned), err=True)
     if pruned.refused:
         click.echo(_told(pruned), err=True)
 
@@ -52,6 +55,7 @@ def _as_json(verdicts: Sequence[Verdict], pruned: Pruned) -> dict[str, Any]:
             {"kind": v.what, "name": v.name, "keep": v.keep, "reason": v.reason} for v in verdicts
         ],
         "deleted": [verdict.name for verdict in pruned.deleted],
+        "marked": [verdict.name for verdict in pruned.marked],
         "refused": {verdict.name: cause for verdict, cause in pruned.refused},
         "untried": [verdict.name for verdict in pruned.untried],
     }
@@ -88,10 +92,18 @@ def _segment(verdict: Verdict) -> SegmentName | None:
     return parsed[0] if parsed else None
 
 
+def _marked(pruned: Pruned) -> str:
+    return (
+        f"{len(pruned.marked)} are only marked, since this worker may not delete: the store's "
+        "lifecycle rules remove what is marked."
+    )
+
+
 def _told(pruned: Pruned) -> str:
     first, cause = pruned.refused[0]
     left = len(pruned.refused) + len(pruned.untried)
+    tried = left + len(pruned.deleted) + len(pruned.marked)
     return (
-        f"{left} of {left + len(pruned.deleted)} stay: the store does not let this worker delete"
+        f"{left} of {tried} stay: the store does not let this worker delete"
         f" ({first.name}: {cause}). Its own lifecycle rules have to expire them."
     )

@@ -39,10 +39,10 @@ def command(session: Session, health_file: Path, node: str | None) -> None:
     Example:
       backup-worker run --health-file ./health
     """
-    from backup_worker import eventlog  # noqa: PLC0415 - not to show --help
+    from redis_ha import eventlog  # noqa: PLC0415 - not to show --help
 
     name = node or socket.gethostname()
-    eventlog.configure(name)
+    eventlog.configure(name, component="worker")
     try:
         _run(session, health_file, name)
     except (Terminated, KeyboardInterrupt):
@@ -51,14 +51,14 @@ def command(session: Session, health_file: Path, node: str | None) -> None:
 
 def _run(session: Session, health_file: Path, name: str) -> NoReturn:
     from backup_worker.assembly import Settings, parts  # noqa: PLC0415
-    from backup_worker.eventlog import emit  # noqa: PLC0415
     from backup_worker.lease.worker_id import worker_id  # noqa: PLC0415
     from backup_worker.proving import drill  # noqa: PLC0415
     from backup_worker.worker import Worker  # noqa: PLC0415
+    from redis_ha.eventlog import emit  # noqa: PLC0415
 
     config = session.config
     if not config.enabled:
-        emit("backups are off", level=logging.WARNING, setting="REDIS_BACKUP_ENABLED")
+        emit("backups-off", level=logging.WARNING, setting="REDIS_BACKUP_ENABLED")
         _idle(health_file)
     recipients = session.recipients
     settings = Settings(session.access, config, session.trusted)
@@ -77,12 +77,12 @@ def _run(session: Session, health_file: Path, name: str) -> NoReturn:
 
 def _warn_of_open_restore(state: Path) -> None:
     """Say that a restore was interrupted: until it is ended Sentinel waits longer than usual."""
-    from backup_worker.eventlog import emit  # noqa: PLC0415
     from backup_worker.restore import journal  # noqa: PLC0415
+    from redis_ha.eventlog import emit  # noqa: PLC0415
 
     if open_restore := journal.load(state):
         emit(
-            "a restore was interrupted",
+            "restore-interrupted",
             level=logging.ERROR,
             snapshot=open_restore.snapshot,
             hint="end it with `backup-worker restore --resume` or `--undo`",

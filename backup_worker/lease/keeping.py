@@ -7,10 +7,10 @@ from contextlib import contextmanager, suppress
 
 from backup_worker.clock import steady_clock
 from backup_worker.errors import AlreadyExists, BackupError, LeaseLost, ObjectNotFound
-from backup_worker.eventlog import emit
 from backup_worker.lease import rules
 from backup_worker.lease.document import LEASES, Document, Phase, encode, key_of, term_of
 from backup_worker.store.contract import Store, read_small
+from redis_ha.eventlog import emit
 
 # So many terms stay for whoever asks what happened.
 KEPT_TERMS = 10
@@ -116,7 +116,7 @@ class Lease:
                 on_lost(error)
                 return
             except BackupError as error:
-                emit("lease not renewed", level=logging.WARNING, error=str(error))
+                emit("lease-not-renewed", level=logging.WARNING, error=str(error))
                 pause = _AGAIN
 
     def _step(self) -> None:
@@ -167,7 +167,7 @@ class Lease:
 def _tell(before: rules.State, after: rules.State) -> None:
     """Log why a term was claimed; what becomes of it logs whoever works under it."""
     if isinstance(before, rules.StandingBy) and not isinstance(after, rules.StandingBy):
-        emit("lease claimed", term=after.term, reason=after.reason)
+        emit("lease-claimed", term=after.term, reason=after.reason)
 
 
 def old_terms(terms: list[int]) -> list[int]:

@@ -23,7 +23,6 @@ from backup_worker.errors import (
     SpoolFull,
     StoreUnreachable,
 )
-from backup_worker.eventlog import emit
 from backup_worker.log.catalog import LogCatalog
 from backup_worker.log.segment import SegmentName, Timeline
 from backup_worker.log.shipper import Shipper
@@ -40,6 +39,7 @@ from backup_worker.snapshot import Destination
 from backup_worker.status import LogState
 from redis_ha.connection import Address
 from redis_ha.discovery import Access
+from redis_ha.eventlog import emit
 
 # Between two looks at a cluster where no replica can serve: short (s) while a failover may last.
 _PAUSE, _LONG_PAUSE, _SHORT_PAUSES = 0.25, 1.0, 60
@@ -159,11 +159,11 @@ class Follower:
             return self._follow(target, stop)
         except BackupError as error:
             if not self._board.standing.problem:
-                emit("log waits", level=logging.WARNING, error=str(error))
+                emit("log-waits", level=logging.WARNING, error=str(error))
             self._board.note(problem=str(error))
         except Exception as error:  # noqa: BLE001 - a follower that dies is a gap
             problem = f"unexpected {type(error).__name__}: {error}"
-            emit("log stopped", level=logging.ERROR, trace=True, error=problem)
+            emit("log-stopped", level=logging.ERROR, trace=True, error=problem)
             self._board.note(problem=problem)
         return False
 
@@ -198,7 +198,7 @@ class Follower:
         try:
             return self._catalog.read(name).timeline
         except SnapshotCorrupt as error:
-            emit("segment unreadable", level=logging.ERROR, error=str(error))
+            emit("segment-unreadable", level=logging.ERROR, error=str(error))
             return Timeline(name.replid)
 
     def _choose(self) -> Target | None:
@@ -238,7 +238,7 @@ class Follower:
         self._board.count_gap()
         timeline, offset = (gap.lost.timeline.replid, gap.lost.offset) if gap.lost else ("", 0)
         emit(
-            "gap in the log",
+            "log-gap",
             level=logging.ERROR,
             reason=gap.reason,
             timeline=timeline,
@@ -265,7 +265,7 @@ class Follower:
             self._refused(error, source)
         except SpoolFull as error:
             self._full = True
-            emit("spool full", level=logging.ERROR, error=str(error))
+            emit("spool-full", level=logging.ERROR, error=str(error))
             self._board.note(problem=str(error))
         except BackupError as error:
             self._left(error, source)
@@ -334,13 +334,13 @@ class Follower:
         position = target.position
         self._refusals = 0
         emit(
-            "log attached",
+            "log-attached",
             source=str(target.source),
             timeline=position.timeline.replid,
             offset=position.offset,
         )
         if target.dead:
-            emit("log rewound", level=logging.WARNING, bytes=target.dead, offset=position.offset)
+            emit("log-rewound", level=logging.WARNING, bytes=target.dead, offset=position.offset)
         self._board.note(
             source=target.source,
             timeline=position.timeline.replid,
@@ -365,5 +365,5 @@ class Follower:
 
     def _left(self, error: BackupError, source: Address) -> None:
         self._avoid[source] = steady_clock() + _AVOID_SECONDS
-        emit("log link lost", level=logging.WARNING, source=str(source), error=str(error))
+        emit("log-link-lost", level=logging.WARNING, source=str(source), error=str(error))
         self._board.note(problem=str(error))

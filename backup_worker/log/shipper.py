@@ -9,13 +9,13 @@ from contextlib import closing
 from dataclasses import replace
 
 from backup_worker.errors import AlreadyExists, BackupError, LeaseLost
-from backup_worker.eventlog import emit
 from backup_worker.log.catalog import LogCatalog
 from backup_worker.log.spool import Chunks, Sealed, Spool
 from backup_worker.log.target import covered, missing_before
 from backup_worker.log.timeline import Gap
 from backup_worker.log.writer import Sealing
 from backup_worker.store.contract import Store
+from redis_ha.eventlog import emit
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 15.0
 
@@ -131,7 +131,7 @@ class Shipper:
     def _failed(self, sealed: Sealed, problem: str, *, trace: bool) -> None:
         if problem != self.problem:
             emit(
-                "segment not shipped",
+                "segment-not-shipped",
                 level=logging.WARNING,
                 trace=trace,
                 segment=sealed.name.stem,

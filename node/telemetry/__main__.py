@@ -10,11 +10,11 @@ from pathlib import Path
 from botocore.exceptions import BotoCoreError, ClientError
 
 from node.files import write_atomically
-from node.log import Log
 from node.telemetry.cloudwatch import CloudWatch, Origin
 from node.telemetry.journal import read_journal
 from node.telemetry.metrics import samples
 from node.telemetry.reading import Sources, read
+from redis_ha.eventlog import EventLog
 
 METRICS_SECONDS, JOURNAL_SECONDS = 60.0, 10.0
 
@@ -22,7 +22,9 @@ METRICS_SECONDS, JOURNAL_SECONDS = 60.0, 10.0
 class Telemetry:
     """Metrics each minute and the journal every ten seconds; what fails is tried again."""
 
-    def __init__(self, cloudwatch: CloudWatch, sources: Sources, cursor: Path, log: Log) -> None:
+    def __init__(
+        self, cloudwatch: CloudWatch, sources: Sources, cursor: Path, log: EventLog
+    ) -> None:
         self._cloudwatch = cloudwatch
         self._sources = sources
         self._cursor = cursor
@@ -58,11 +60,11 @@ class Telemetry:
             act()
         except (BotoCoreError, ClientError, OSError, ValueError, KeyError) as error:
             if what not in self._failing:
-                self._log.warning("telemetry failed", what=what, cause=str(error))
+                self._log.warning("telemetry-failed", what=what, cause=str(error))
             self._failing.add(what)
         else:
             if what in self._failing:
-                self._log.info("telemetry works again", what=what)
+                self._log.info("telemetry-recovered", what=what)
             self._failing.discard(what)
 
 
@@ -80,7 +82,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     origin = Origin(
         chosen.region, chosen.cluster, chosen.node, chosen.log_group, chosen.endpoint or None
     )
-    Telemetry(CloudWatch(origin), Sources(), chosen.cursor, Log(chosen.node)).run()
+    log = EventLog(chosen.node, component="telemetry")
+    Telemetry(CloudWatch(origin), Sources(), chosen.cursor, log).run()
     return 0
 
 

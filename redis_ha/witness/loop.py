@@ -29,7 +29,7 @@ from redis_ha.witness.evidence import (
     Unreachable,
 )
 from redis_ha.witness.link import Link, Login, News, take
-from redis_ha.witness.record import NAMES, recorded
+from redis_ha.witness.record import EVENTS, recorded
 from redis_ha.witness.report import ANSWER_SECONDS, Report, is_question, written
 from redis_ha.witness.resp import Push, Refusal
 from redis_ha.witness.rules import Surroundings
@@ -165,10 +165,10 @@ class Witness:
             # Everybody, so that what an old master says is compared with the others' present.
             self._poll_at = now
         elif news in (News.CLOSED, News.SILENT):
-            self._log.info("connection lost", to=str(link.address), reason=link.problem)
+            self._log.info("connection-lost", to=str(link.address), reason=link.problem)
             self._lost_at, self._poll_at = now, now
         elif news is News.KNOCKED and self._said.get(link) != link.problem:
-            self._log.warning("not let in", by=str(link.address), reason=link.problem)
+            self._log.warning("not-let-in", by=str(link.address), reason=link.problem)
             self._said[link] = link.problem
 
     def _pushed(self, link: Link, push: Push, now: float) -> None:
@@ -231,7 +231,7 @@ class Witness:
             view = parse_replication(address, info)
             event = Reported(view, int(info.get("slave_priority", 100)))
         except (KeyError, ValueError) as error:
-            self._log.warning("not understood", said_by=str(address), reason=repr(error))
+            self._log.warning("not-understood", said_by=str(address), reason=repr(error))
             return
         self._core.note(event, time.monotonic())
 
@@ -243,13 +243,13 @@ class Witness:
             silence = int(reply["last-ok-ping-reply"]) / 1000
             event = SentinelReported(parse_sentinel(address, reply), silence)
         except (KeyError, ValueError) as error:
-            self._log.warning("not understood", said_by=str(address), reason=repr(error))
+            self._log.warning("not-understood", said_by=str(address), reason=repr(error))
             return
         self._core.note(event, time.monotonic())
 
     def _complain(self, address: Address, reply: Any) -> None:
         if isinstance(reply, Refusal):
-            self._log.warning("refused", by=str(address), reason=reply.text)
+            self._log.warning("command-refused", by=str(address), reason=reply.text)
 
     def _act(self, decision: mind.Decision) -> None:
         match decision:
@@ -288,7 +288,7 @@ class Witness:
             if event.answer == "accepted":
                 self._status = self._status.with_one_more("accepted")
             self._log.warning(
-                "answer", sentinel=str(sentinel), answer=event.answer, text=event.text
+                "failover-answered", sentinel=str(sentinel), answer=event.answer, text=event.text
             )
             self._core.note(event, time.monotonic())
 
@@ -313,7 +313,6 @@ class Witness:
         old.send("CLIENT", "UNPAUSE", on_reply=answered)
 
     def _tell(self, decision: mind.Decision) -> None:
-        name = NAMES[type(decision)]
         fields: dict[str, Any] = {"reason": decision.reason}
         match decision:
             case mind.Ask(sentinel, death):
@@ -330,7 +329,7 @@ class Witness:
                 fields |= {"master": str(death.master)}
             case mind.Say():
                 pass
-        self._log.warning(name, **fields)
+        self._log.warning(EVENTS[type(decision)], **fields)
         self._status_at = 0.0
 
     def _report(self, now: float) -> None:

@@ -1,4 +1,4 @@
-"""How the core's decisions show in a witness's status: pure, times come in."""
+"""How the core's decisions show in a witness's status and log: pure, times come in."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,6 +15,16 @@ NAMES: Mapping[type[mind.Decision], str] = {
     mind.Lead: "leading a replica",
     mind.Hold: "holding an old master",
     mind.Fence: "fencing an old master",
+}
+EVENTS: Mapping[type[mind.Decision], str] = {
+    mind.Verdict: "death-seen",
+    mind.StandBy: "standing-by",
+    mind.Withdraw: "death-withdrawn",
+    mind.Done: "failover-done",
+    mind.Ask: "asking-for-failover",
+    mind.Lead: "leading-replica",
+    mind.Hold: "holding-old-master",
+    mind.Fence: "fencing-old-master",
 }
 _COUNTED: Mapping[type[mind.Decision], Counter] = {
     mind.Verdict: "verdicts",

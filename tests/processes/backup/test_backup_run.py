@@ -70,7 +70,7 @@ def test_a_first_snapshot_at_start_and_one_each_interval(worker: WorkerCommand) 
         assert run.is_healthy()
         assert run.end() < 3
     assert run.process.returncode == 0
-    taken = [e for e in run.events if e["event"] == "snapshot taken"]
+    taken = [e for e in run.events if e["event"] == "snapshot-taken"]
     assert {"time", "level", "event", "node", "snapshot", "source", "size"} <= set(taken[0])
     assert (run.events[0]["event"], run.events[-1]["event"]) == ("started", "stopped")
     assert {e["node"] for e in run.events} == {"worker"}
@@ -108,7 +108,7 @@ def test_it_waits_for_a_cluster_that_is_not_there_yet(tmp_path: Path) -> None:
             run.end()
     finally:
         cluster.end()
-    failed = [e for e in run.events if e["event"] == "round failed"]
+    failed = [e for e in run.events if e["event"] == "round-failed"]
     assert failed[0]["level"] == "error"
     assert failed[0]["retry_in"] == 2
     assert len(worker.list()) == 1

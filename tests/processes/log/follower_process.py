@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from age import Recipient
-from backup_worker import eventlog
 from backup_worker.config import LogSettings
 from backup_worker.log.follower import Follower, Hooks
 from backup_worker.snapshot import Destination
 from backup_worker.store.file import FileStore
 from backup_worker.transform.signing import Signer
+from redis_ha import eventlog
 from redis_ha.connection import Address, Credentials
 from redis_ha.discovery import Access
 from tests.processes.cluster_process import REPOSITORY
@@ -71,7 +71,9 @@ def ask(process: "subprocess.Popen[str]") -> dict[str, Any]:
 def main() -> None:
     """Follow until the input ends."""
     document = json.loads(Path(sys.argv[1]).read_text())
-    eventlog.configure("follower", stream=Path(sys.argv[1]).with_suffix(".log").open("a"))
+    eventlog.configure(
+        "follower", component="worker", stream=Path(sys.argv[1]).with_suffix(".log").open("a")
+    )
     signer = Signer.load(document["signer"].encode(), source="the test")
     follower = Follower(
         Access(

@@ -84,7 +84,7 @@ def test_a_stopped_master_hands_over_and_loses_nothing(guarded: Cluster) -> None
         ledger.wait_for_writes(500)
     assert old.process is not None
     assert old.process.returncode == 0
-    assert last(old, "handed over")["to"]
+    assert last(old, "handed-over")["to"]
     assert ledger.lost(guarded) == []
     with Watch(old) as watch:
         old.start()
@@ -154,7 +154,7 @@ def test_a_master_without_a_replica_just_stops_and_comes_back(guarded: Cluster) 
     began = time.monotonic()
     master.stop()
     assert time.monotonic() - began < 12
-    assert last(master, "no handover")["reason"]
+    assert last(master, "no-handover")["reason"]
     master.start()
     guarded.wait_for(lambda: any(view.role == "master" for view in guarded.views()), 20)
     assert last(master, "starting")["role"] == "start as master"
@@ -177,7 +177,7 @@ def test_a_second_signal_stops_at_once(guarded: Cluster) -> None:
     finally:
         for replica in guarded.replicas:
             replica.resume()
-    assert last(master, "handover broken off")
+    assert last(master, "handover-broken-off")
 
 
 def test_a_replica_with_an_empty_disk_is_filled_again(guarded: Cluster) -> None:

@@ -41,7 +41,7 @@ def witness_pid(sentinel: Process) -> int | None:
 
 def asked(cluster: Cluster) -> int:
     """Count the failovers that witnesses asked for since the cluster began, from their logs."""
-    return sum(s.log.count('"event": "asking for a failover"') for s in cluster.sentinels)
+    return sum(s.log.count('"event": "asking-for-failover"') for s in cluster.sentinels)
 
 
 def epoch(cluster: Cluster) -> int:

@@ -77,7 +77,7 @@ def restart_completes(worker: WorkerCommand) -> None:
         wait_for(lambda: status(worker)["log"]["spool_segments"] == 0, "an empty spool")
         run.end()
     assert run.process.returncode == 0
-    assert [e for e in run.events if e["event"] == "gap in the log"] == []
+    assert [e for e in run.events if e["event"] == "log-gap"] == []
     history = read_history(Catalog(FileStore(worker.store), (worker.signer.public_key,)))
     assert history.coverage().gaps == ()
     assert restored_digest(worker, end) == live

@@ -66,7 +66,7 @@ def test_nothing_is_lost_and_the_source_keeps_nothing_for_us(
             assert status(worker)["log"]["gaps"] == 0
             assert status(worker)["role"] == "working"
             run.end()
-        assert [e for e in run.events if e["event"] == "gap in the log"] == []
+        assert [e for e in run.events if e["event"] == "log-gap"] == []
         assert restored_digest(worker, end, timeout=60 + 3 * AWAY) == live
     figure(f"{AWAY:.0f} s away at {rate / 1e6:.1f} MB/s: {waiting} bytes waited in the spool")
     usual = statistics.median(kept)

@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from moto.server import ThreadedMotoServer
 
-from node.log import Log
 from node.telemetry import __main__ as command
 from node.telemetry import cloudwatch
 from node.telemetry.cloudwatch import CloudWatch, Origin, cut_into_batches
@@ -27,6 +26,7 @@ from node.telemetry.metrics import (
     samples,
 )
 from node.telemetry.reading import Sources, read
+from redis_ha.eventlog import EventLog
 
 WELL = Reading(
     healthy=True,
@@ -182,15 +182,19 @@ def test_a_place_in_the_journal_is_kept_only_once_its_lines_are_in(
     monkeypatch.setattr(cloudwatch, "_PATIENCE", patience)
     place = tmp_path / "cursor"
     cut_off = Origin("eu-central-1", "redis-ha", "redis-2", "/second", dead)
-    lame = command.Telemetry(CloudWatch(cut_off), Sources(), place, Log("redis-2"))
+    lame = command.Telemetry(
+        CloudWatch(cut_off), Sources(), place, EventLog("redis-2", component="telemetry")
+    )
     lame.ship()
     lame.ship()
     assert not place.exists()
     told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [(e["event"], e["what"]) for e in told] == [("telemetry failed", "log")]
+    assert [(e["event"], e["what"]) for e in told] == [("telemetry-failed", "log")]
     client("logs", origin).create_log_group(logGroupName="/second")
     whole = Origin("eu-central-1", "redis-ha", "redis-2", "/second", origin.endpoint)
-    sound = command.Telemetry(CloudWatch(whole), Sources(), place, Log("redis-2"))
+    sound = command.Telemetry(
+        CloudWatch(whole), Sources(), place, EventLog("redis-2", component="telemetry")
+    )
     sound.ship()
     sound.ship()
     assert place.read_text() == "the place"
