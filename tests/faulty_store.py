@@ -63,6 +63,11 @@ class FaultyStore:
             )
         self.store.delete(key)
 
+    def expire(self, key: str) -> None:
+        """Mark an object for the store's own rules."""
+        self._begin("expire", key)
+        self.store.expire(key)
+
     def _begin(self, operation: str, key: str) -> None:
         with self._lock:
             self.requests += 1

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from toolchain.environment import Environment
     from toolchain.layout import Layout
 
+_WITHOUT_AGENT = "--without-agent"
+
 
 def ensure(where: Layout) -> Environment:
     """Make everything that Pulumi needs here available; return the environment to run it in."""
@@ -64,9 +66,13 @@ def _linters(where: Layout, _: Sequence[str]) -> int:
 
 
 def _packages(where: Layout, operands: Sequence[str]) -> int:
-    engine, architecture, *added = operands
+    engine, architecture, *more = operands
     node_packages.make(
-        where, engine=engine, architecture=architecture, added=[Path(name) for name in added]
+        where,
+        engine=engine,
+        architecture=architecture,
+        added=[Path(name) for name in more if name != _WITHOUT_AGENT],
+        without_agent=_WITHOUT_AGENT in more,
     )
     return 0
 
@@ -116,7 +122,10 @@ COMMANDS: dict[str, tuple[Callable[[Layout, Sequence[str]], int], str]] = {
     "python": (_python, "only the virtual environment"),
     "test-tools": (_test_tools, "what the tests start besides: Redis, age, an S3 server"),
     "linters": (_linters, "what `make lint` needs besides Python packages"),
-    "packages": (_packages, "what nodes on AWS install: ENGINE ARCHITECTURE [FILE.deb ...]"),
+    "packages": (
+        _packages,
+        f"what nodes on AWS install: ENGINE ARCHITECTURE [{_WITHOUT_AGENT}] [FILE.deb ...]",
+    ),
     "up": (_up, "the stack dev, with name=value settings for this checkout"),
     "down": (_down, "take the stack dev away; backups stay"),
     "env": (_env, "say what to source"),

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 # The defaults of the program's settings, which the stack's file need not repeat.
 SUBNET, REPLICAS, SENTINELS = "172.28.0.0/24", 2, 3
 DATA_PORT, SENTINEL_PORT = 6379, 26379
+MONITORING_PORTS = (9121, 9122, 9090, 9093)
 WAY_OUT = 'give this one its own: make up SET="namePrefix=two- portOffset=100 subnet=172.29.0.0/24"'
 
 
@@ -54,10 +55,12 @@ def wanted_by(config: Mapping[str, Any]) -> Wanted:
     sentinels = range(
         SENTINEL_PORT + offset, SENTINEL_PORT + offset + number("sentinels", SENTINELS)
     )
+    monitored = str(config.get("redis-ha:monitoring", "true")).lower() == "true"
+    monitoring = MONITORING_PORTS if monitored else ()
     return Wanted(
         prefix=str(config.get("redis-ha:namePrefix", "")),
         subnet=IPv4Network(str(config.get("redis-ha:subnet", SUBNET))),
-        ports=(*data, *sentinels),
+        ports=(*data, *sentinels, *(port + offset for port in monitoring)),
     )
 
 

@@ -30,18 +30,29 @@ if TYPE_CHECKING:
     from toolchain.layout import Layout
 
 STEP = "node packages"
-PACKAGE_LIST = Path("node/debian-packages.txt")
+# What the image holds as well, and what only a machine runs.
+PACKAGE_LISTS = (Path("node/debian-packages.txt"), Path("node/vm/debian-packages.txt"))
 CODE = ("age", "backup_worker", "node", "redis_ha")
 ARCHITECTURES = ("amd64", "arm64")
 DEFAULT_MIRROR = "http://deb.debian.org/debian"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+# Systems Manager's agent, which opens a shell and runs the check that a rolling change waits for.
+AGENT = "amazon-ssm-agent"
 _INSTALLED = re.compile(r"^Inst (\S+) \((\S+) .*\[(\w+)\]\)", re.MULTILINE)
 
 
-def make(layout: Layout, *, engine: str, architecture: str, added: Sequence[Path]) -> Path:
+def make(
+    layout: Layout,
+    *,
+    engine: str,
+    architecture: str,
+    added: Sequence[Path],
+    without_agent: bool = False,
+) -> Path:
     """Make the bundle below `.redis-ha/packages` and return it; `added` packages go with it.
 
-    Errors: Refused for an engine or architecture that isn't known; ToolchainError.
+    Errors: Refused for an engine or architecture that isn't known, for a package of another
+    architecture, and unless the agent is among those added or is done without; ToolchainError.
     """
     if architecture not in ARCHITECTURES:
         raise Refused(
@@ -51,26 +62,24 @@ def make(layout: Layout, *, engine: str, architecture: str, added: Sequence[Path
             hint=f"set ARCH to one of {', '.join(ARCHITECTURES)}",
         )
     suite = base_image.suite_of(engine)
-    wanted = wanted_packages((layout.checkout / PACKAGE_LIST).read_text(), engine)
+    _check_added(added, architecture, without_agent=without_agent)
+    listed = "".join((layout.checkout / path).read_text() for path in PACKAGE_LISTS)
+    wanted = wanted_packages(listed, engine)
     root = layout.cache / "apt" / f"{suite}-{architecture}"
     console.doing(STEP, f"Debian {suite}, {architecture}", why="nodes reach no package mirror")
     with exclusive(layout.cache / "apt" / f"{suite}-{architecture}.lock"):
-        debs = [*_downloaded(root, suite, architecture, wanted), *added]
+        debs = [*downloaded(root, suite, architecture, wanted), *added]
         folder = layout.state / "packages" / f"{engine}-{architecture}"
         bundle = _bundle(layout.checkout, folder, debs, [*wanted, *map(_name_of, added)])
-    if not added:
-        console.note(
-            STEP, "without ADD=amazon-ssm-agent.deb nobody gets onto a node, and a rolling"
-        )
-        console.note(
-            STEP, "change waits in vain: the agent runs its check. Debian doesn't have it."
-        )
+    if without_agent:
+        console.note(STEP, "without the SSM agent nobody gets a shell on a node, and `pulumi up`")
+        console.note(STEP, "waits in vain at the first: the agent runs its check there.")
     console.satisfied(STEP, f"{bundle.relative_to(layout.checkout)}, {len(debs)} packages")
     return bundle
 
 
 def wanted_packages(text: str, engine: str) -> list[str]:
-    """Read the list of the nodes' packages for an engine."""
+    """Read lists of the nodes' packages for an engine."""
     return text.replace("@ENGINE@", engine.rpartition("-")[0]).split()
 
 
@@ -82,7 +91,29 @@ def files_to_install(simulated: str) -> list[str]:
     ]
 
 
-def _downloaded(root: Path, suite: str, architecture: str, wanted: Sequence[str]) -> list[Path]:
+def _check_added(added: Sequence[Path], architecture: str, *, without_agent: bool) -> None:
+    for deb in added:
+        made_for = _field_of(deb, "Architecture")
+        if made_for not in (architecture, "all"):
+            raise Refused(
+                operation="add",
+                subject=str(deb),
+                cause=f"it is for {made_for}, the nodes are {architecture}",
+                hint=f"name the package for {architecture}, or set ARCH={made_for}",
+            )
+    if not without_agent and AGENT not in map(_name_of, added):
+        raise Refused(
+            operation="make",
+            subject="the nodes' packages",
+            cause="the SSM agent is not among them. Debian doesn't have it; without it there is no "
+            "shell on a node, and `pulumi up` waits in vain at the first: the agent runs the check",
+            hint="take the package from AWS's manual for Systems Manager ('Manually install SSM "
+            f"Agent on Debian Server', for {architecture}) and name it: ADD={AGENT}.deb; for "
+            "nodes that do without, WITHOUT_AGENT=yes",
+        )
+
+
+def downloaded(root: Path, suite: str, architecture: str, wanted: Sequence[str]) -> list[Path]:
     """Download packages and what they depend on, for a machine that has nothing yet."""
     apt = _private_apt(root, suite, architecture)
     task = Task(
@@ -171,6 +202,7 @@ def _name_of(deb: Path) -> str:
 
 
 def _field_of(deb: Path, *names: str) -> str:
+    """Read the control file of a package, or one field of it. Errors: ToolchainError."""
     try:
         shown = subprocess.run(
             ["dpkg-deb", "--field", str(deb), *names], capture_output=True, text=True, check=True

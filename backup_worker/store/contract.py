@@ -6,7 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Protocol
 
-from backup_worker.errors import StoreUnreachable, UsageError
+from backup_worker.errors import DeletionRefused, StoreUnreachable, UsageError
 
 _SEGMENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+=@:-]{0,199}")
 _PREFIX = re.compile(r"[A-Za-z0-9._+=@:/-]*")
@@ -67,6 +67,14 @@ class Store(Protocol):
         """
         ...
 
+    def expire(self, key: str) -> None:
+        """Mark an object for the store's own rules to remove; no error when it is not there.
+
+        For a user who may not delete. Until it is removed it is read and listed as before; one
+        that is written anew has no mark. Raises DeletionRefused where there are no such marks.
+        """
+        ...
+
 
 def read_small(store: Store, key: str) -> bytes:
     """Return an object's bytes, cut off after 1 MiB: for manifests. Raises ObjectNotFound."""
@@ -77,6 +85,17 @@ def read_small(store: Store, key: str) -> bytes:
             if len(content) > _SMALL:
                 break
     return content[:_SMALL]
+
+
+def no_rules(key: str) -> DeletionRefused:
+    """Say that a store has no rules that remove what is marked."""
+    require_key(key)
+    return DeletionRefused(
+        operation="expire",
+        subject=key,
+        cause="this store removes nothing by itself",
+        hint="let the worker delete there, or remove old objects otherwise",
+    )
 
 
 def require_key(key: str) -> None:

@@ -37,3 +37,8 @@ class FencedStore:
         """Remove an object."""
         self._require()
         self._store.delete(key)
+
+    def expire(self, key: str) -> None:
+        """Mark an object for the store's own rules."""
+        self._require()
+        self._store.expire(key)

@@ -21,7 +21,7 @@ from backup_worker.errors import (
     StoreFull,
     StoreUnreachable,
 )
-from backup_worker.store.contract import StoredObject, require_key, require_prefix
+from backup_worker.store.contract import StoredObject, no_rules, require_key, require_prefix
 
 _CHUNK = 256 * 1024
 _PARTIAL = ".partial"
@@ -90,6 +90,10 @@ class FileStore:
         with self._translated("list", prefix or str(self._root)):
             found = [described for path in self._files() for described in self._describe(path)]
         yield from sorted((o for o in found if o.key.startswith(prefix)), key=lambda o: o.key)
+
+    def expire(self, key: str) -> None:
+        """Refuse: nobody removes marked files."""
+        raise no_rules(key)
 
     def delete(self, key: str) -> None:
         """Remove an object, and the directories that it leaves empty."""

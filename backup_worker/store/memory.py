@@ -3,7 +3,7 @@
 from collections.abc import Generator, Iterable, Iterator
 
 from backup_worker.errors import AlreadyExists, BackupError, ObjectNotFound
-from backup_worker.store.contract import StoredObject, require_key, require_prefix
+from backup_worker.store.contract import StoredObject, no_rules, require_key, require_prefix
 
 _CHUNK = 256 * 1024
 
@@ -50,6 +50,10 @@ class MemoryStore:
         """Forget an object."""
         require_key(key)
         self._objects.pop(key, None)
+
+    def expire(self, key: str) -> None:
+        """Refuse: nobody removes marked objects."""
+        raise no_rules(key)
 
     def _find(self, key: str) -> bytes:
         require_key(key)

@@ -12,8 +12,8 @@ import tenacity
 
 from backup_worker.errors import AlreadyExists
 from backup_worker.store.contract import Store, StoredObject, TransientStoreError
+from redis_ha.eventlog import emit
 
-_log = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
 
 
@@ -112,6 +112,10 @@ class RetryingStore:
         """Remove an object."""
         self._retry(lambda: self._store.delete(key))
 
+    def expire(self, key: str) -> None:
+        """Mark an object for the store's own rules."""
+        self._retry(lambda: self._store.expire(key))
+
     def _holds(self, key: str, chunks: Iterable[bytes]) -> bool:
         with closing(self._store.get(key)) as stored:
             return _digest(stored) == _digest(chunks)
@@ -139,4 +143,10 @@ def _digest(chunks: Iterable[bytes]) -> bytes:
 def _report(state: tenacity.RetryCallState) -> None:
     error = state.outcome.exception() if state.outcome else None
     pause = state.next_action.sleep if state.next_action else 0.0
-    _log.warning("%s; trying again in %.1f s (try %d)", error, pause, state.attempt_number + 1)
+    emit(
+        "store-retried",
+        level=logging.WARNING,
+        error=str(error),
+        pause_seconds=round(pause, 1),
+        attempt=state.attempt_number + 1,
+    )

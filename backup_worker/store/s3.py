@@ -20,7 +20,7 @@ import botocore.session
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from backup_worker.errors import BackupError
+from backup_worker.errors import BackupError, ObjectNotFound
 from backup_worker.store.contract import (
     StoredObject,
     TransientStoreError,
@@ -30,6 +30,8 @@ from backup_worker.store.contract import (
 from backup_worker.store.s3_errors import Place, translated, was_retried
 
 MIB = 1024 * 1024
+# What a bucket's lifecycle looks for; the rule that does is infra.targets.aws.bucket's.
+EXPIRED_TAG = ("redis-ha-backup", "expired")
 _CHUNK = 256 * 1024
 # (up to this part, bytes a part): 10,000 parts hold 101 GiB, and each fits into memory.
 _PART_SIZES = ((7_000, 8 * MIB), (10_000, 16 * MIB))
@@ -114,6 +116,13 @@ class S3Store:
         require_key(key)
         with self._translated("delete", key):
             self._client.delete_object(**self._at(key))
+
+    def expire(self, key: str) -> None:
+        """Tag an object for the bucket's lifecycle, as docs/FORMAT.md says."""
+        require_key(key)
+        tags = {"TagSet": [{"Key": EXPIRED_TAG[0], "Value": EXPIRED_TAG[1]}]}
+        with suppress(ObjectNotFound), self._translated("expire", key):
+            self._client.put_object_tagging(**self._at(key), Tagging=tags)
 
     def _put_parts(
         self, key: str, parts: Iterable[tuple[bytearray, bool]], *, if_absent: bool

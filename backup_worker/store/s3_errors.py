@@ -31,6 +31,8 @@ _EXISTS = {"PreconditionFailed", "412", "ConditionalRequestConflict"}
 _FULL = {"XMinioStorageFull", "QuotaExceeded", "InsufficientStorage", "507"}
 # What a server answers that holds an object under a lock, or lets nobody delete.
 _UNDELETABLE = {"AccessDenied", "403", "InvalidRequest", "ObjectLocked", "MethodNotAllowed"}
+# What a server answers that lets nobody tag, or knows no tags.
+_UNMARKABLE = {"AccessDenied", "403", "MethodNotAllowed", "NotImplemented", "501"}
 _CREDENTIALS = {
     *{"AccessDenied", "403", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken"},
     "XAdminUserNotFound",  # versitygw's name for InvalidAccessKeyId
@@ -101,10 +103,14 @@ def _refusal(place: Place, response: Mapping[str, Any]) -> BackupError:
     code = str(response.get("Error", {}).get("Code", ""))
     cause = f"{place.server} answers {code}: {response.get('Error', {}).get('Message', '')}"
     metadata = response.get("ResponseMetadata", {})
-    if code in _TRANSIENT or (metadata.get("HTTPStatusCode", 0) >= 500 and code not in _FULL):
+    status = metadata.get("HTTPStatusCode", 0)
+    if code in _TRANSIENT or (status >= 500 and code not in _FULL | {"NotImplemented", "501"}):
         return place.error(TransientStoreError, cause, "try again when the server is less busy")
     if place.operation == "delete" and code in _UNDELETABLE:
         hint = "allow s3:DeleteObject, or let the bucket's lifecycle rules expire objects"
+        return place.error(DeletionRefused, cause, hint)
+    if place.operation == "expire" and code in _UNMARKABLE:
+        hint = "allow s3:PutObjectTagging, or expire objects by hand"
         return place.error(DeletionRefused, cause, hint)
     for codes, kind, hint in _REFUSALS:
         if code in codes:

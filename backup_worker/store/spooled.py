@@ -90,6 +90,10 @@ class SpooledStore:
         """Remove an object."""
         self._store.delete(key)
 
+    def expire(self, key: str) -> None:
+        """Mark an object for the store's own rules."""
+        self._store.expire(key)
+
 
 def _drain(
     chunks: Iterator[bytes], pieces: "_Pieces", stored: "Future[StoredObject]"

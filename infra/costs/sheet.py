@@ -21,6 +21,9 @@ FREE_IOPS, FREE_MIB_PER_SECOND = 3_000, 125
 # What the target makes (infra/targets/aws): EC2's detailed monitoring is 7 metrics a machine.
 METRICS_PER_MACHINE, METRICS_OF_CLUSTER = 7 + 3, 2
 ALARMS_PER_MACHINE, ALARMS_OF_CLUSTER, ENDPOINTS, KEYS = 7, 2, 5, 2
+# Each time the log is sealed: a segment's two objects, the mark that each gets when it is past its
+# retention, and a renewal of the lease.
+PUTS_PER_SEAL = 5
 PRICES = Path(__file__).parent / "prices.json"
 
 
@@ -182,8 +185,7 @@ def _store(config: ClusterConfig, prices: Prices, use: Use) -> Line:
     snapshots = backup.backup_retention_hours * 3600 / backup.backup_interval
     logged = use.writes_mb_s * MB * days * 86_400 / GB if backup.backup_log else 0.0
     held = (use.data_gb * snapshots + logged) / use.compression
-    # A segment and a renewal of the lease each time the log is sealed.
-    puts = 2 * SECONDS / backup.backup_log_seconds
+    puts = PUTS_PER_SEAL * SECONDS / backup.backup_log_seconds
     dollars = held * prices.of["store_gb_month"] + puts / 1000 * prices.of["store_1000_puts"]
     return Line(
         "backups in S3",

@@ -6,12 +6,12 @@ take seconds to arrive at a new role, and the volume is attached after the machi
 
 import os
 import shutil
+import socket
 import sys
 from pathlib import Path
 
 from node.errors import NodeError
 from node.files import write_atomically
-from node.log import Log
 from node.vm.layout import (
     CONFIG,
     DATA,
@@ -21,6 +21,7 @@ from node.vm.layout import (
     drop_ins,
     mount_unit,
     owned_files,
+    started_units,
     unit_of,
     user_of,
 )
@@ -28,6 +29,7 @@ from node.vm.places import Places, load_places
 from node.vm.secrets import fetch
 from node.vm.system import run
 from node.vm.volume import await_device, format_if_empty
+from redis_ha.eventlog import EventLog
 
 STATE = Path("/var/lib/redis-ha")
 # Written when the volume was empty at the first boot of this machine; see node.vm.ready.
@@ -44,21 +46,23 @@ _INSTALLED = {
 
 def main() -> int:
     """Boot; 0 when the node's units were started, 1 when a step must be tried again."""
-    log = Log("boot")
+    log = EventLog(socket.gethostname(), component="boot")
     os.umask(0o022)
     try:
-        boot(load_places(CONFIG / "boot.json"), log)
+        places = load_places(CONFIG / "boot.json")
+        log = EventLog(places.node, component="boot")
+        boot(places, log)
     except (NodeError, OSError) as error:
-        log.warning("boot failed, trying again", reason=str(error))
+        log.warning("boot-failed", reason=str(error))
         return 1
     return 0
 
 
-def boot(places: Places, log: Log) -> None:
+def boot(places: Places, log: EventLog) -> None:
     """Do all steps in their order; raises NodeError."""
     files = owned_files(fetch(places, places.node_secret), fetch(places, places.worker_secret))
     _install_host_files()
-    log.info("host prepared")
+    log.info("host-prepared")
     _mount(places.device, log)
     _give_data_folders()
     for file in files:
@@ -82,7 +86,7 @@ def _install_host_files() -> None:
     run(["systemctl", "mask", "swap.target"], "keep swap off")
 
 
-def _mount(device: Path, log: Log) -> None:
+def _mount(device: Path, log: EventLog) -> None:
     await_device(device)
     if format_if_empty(device):
         write_atomically(FRESH_VOLUME, "")
@@ -110,16 +114,17 @@ def _write_owned(file: OwnedFile) -> None:
 
 
 def _install_units(places: Places) -> list[str]:
-    """Install and enable the units and return their names."""
-    own = drop_ins(places)
-    for role, text in own.items():
-        shutil.copyfile(_FILES / unit_of(role), UNITS / unit_of(role))
+    """Install all units, enable those that run from the boot on, and return their names."""
+    for file in _FILES.glob("redis-ha-*"):
+        shutil.copyfile(file, UNITS / file.name)
+    for role, text in drop_ins(places).items():
         settings = UNITS / f"{unit_of(role)}.d"
         settings.mkdir(exist_ok=True)
         (settings / "machine.conf").write_text(text)
+    units = started_units()
     run(["systemctl", "daemon-reload"], "read the units")
-    run(["systemctl", "enable", *map(unit_of, own)], "enable the units")
-    return list(map(unit_of, own))
+    run(["systemctl", "enable", *units], "enable the units")
+    return units
 
 
 if __name__ == "__main__":

@@ -10,8 +10,9 @@ from node.vm.places import Places
 CONFIG = Path("/etc/redis-ha")
 DATA = Path("/data")
 UNITS = Path("/etc/systemd/system")
-ROLES = ("data", "sentinel", "worker")
+ROLES = ("data", "sentinel", "worker", "redis-exporter")
 TELEMETRY = "telemetry"
+GROWTH, GROWTH_TIMER = "growth", "redis-ha-growth.timer"
 # The folder of each role's data on the volume; where boot.json's templates say it is.
 DATA_FOLDERS = {
     "data": DATA / "redis",
@@ -23,6 +24,7 @@ _EXPECTED = {
     "data": ("node.json", "redis.conf", "users.acl"),
     "sentinel": ("node.json", "sentinel.conf", "users.acl"),
     "worker": ("worker.env", "signing.key"),
+    "redis-exporter": ("options.env", "passwords.json"),
 }
 
 
@@ -45,6 +47,11 @@ def unit_of(role: str) -> str:
     return f"redis-ha-{role}.service"
 
 
+def started_units() -> list[str]:
+    """Name what runs on a machine from its boot on."""
+    return [*map(unit_of, (*ROLES, TELEMETRY)), GROWTH_TIMER]
+
+
 def owned_files(node: Mapping[str, str], worker: Mapping[str, str]) -> list[OwnedFile]:
     """Place what both secrets hold; each role gets its own copy of the certificate.
 
@@ -59,7 +66,8 @@ def owned_files(node: Mapping[str, str], worker: Mapping[str, str]) -> list[Owne
 
 def drop_ins(places: Places) -> dict[str, str]:
     """Give, by role, the part of each unit that isn't the same on every machine."""
-    return {**{role: limits_of(role, places) for role in ROLES}, TELEMETRY: origin_of(places)}
+    limits = {role: limits_of(role, places) for role in places.limits}
+    return {**limits, TELEMETRY: origin_of(places), GROWTH: volume_of(places)}
 
 
 def origin_of(places: Places) -> str:
@@ -69,6 +77,11 @@ def origin_of(places: Places) -> str:
         f"Environment=REGION={places.region} CLUSTER={places.cluster} NODE={places.node}\n"
         f"Environment=LOG_GROUP={places.log_group} ENDPOINT={places.endpoint}\n"
     )
+
+
+def volume_of(places: Places) -> str:
+    """Write which device is made larger with its volume."""
+    return f"[Service]\nDeviceAllow={places.device} rw\n"
 
 
 def limits_of(role: str, places: Places) -> str:
@@ -88,8 +101,6 @@ def mount_unit(device: Path) -> str:
     return (
         "[Unit]\n"
         "Description=The data volume of this node\n"
-        # A volume may be made larger while it is in use: the file system follows at the next boot.
-        "Wants=systemd-growfs@data.service\n"
         "[Mount]\n"
         f"What={device}\n"
         f"Where={DATA}\n"

@@ -1,19 +1,32 @@
 """The gate of a rolling change: `python -m node.vm.ready` ends with 0 once the next machine may go.
 
-A machine is ready when its data node and its sentinel are healthy. While the cluster is being
-made, the first machines can't be: a data node waits for a majority of the sentinels, and most of
-those aren't made yet. So a machine whose volume was empty is also done when no majority answers.
+A machine is ready when its data node and its sentinel are healthy, and every sentinel that answers
+could promote every replica that is in sync: a sentinel asks a master for its replicas each 10 s,
+and a master that stops before that has nobody to hand over to for two failover timeouts. While
+the cluster is being made, the first machines can't be healthy: a data node waits for a majority of
+the sentinels, and most of those aren't made yet. So a machine whose volume was empty is also done
+when no majority answers.
 """
 
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from node.errors import NodeError
 from node.settings import NodeSettings, load_settings
 from node.vm.boot import BOOTED, FRESH_VOLUME
 from node.vm.layout import CONFIG
-from redis_ha.discovery import ask_sentinels
+from redis_ha.connection import Address
+from redis_ha.discovery import (
+    Access,
+    NodeView,
+    SentinelView,
+    ask_nodes,
+    ask_sentinels,
+    at_once,
+    promotable_by,
+)
 
 _PATIENCE_SECONDS = 900.0
 _LOOK_AGAIN_SECONDS = 1.0
@@ -23,12 +36,16 @@ _ROLES = ("data", "sentinel")
 
 @dataclass(frozen=True)
 class Machine:
-    """What is known of this machine: each role's word on its health, and who else answers."""
+    """What is known of this machine: each role's word on its health, and who else answers.
+
+    `unlisted` says, for each sentinel that answers, which replica it could not promote.
+    """
 
     health: dict[str, str]
     fresh_volume: bool
     sentinels: int
     answering: int
+    unlisted: Sequence[str] = field(default_factory=tuple)
 
 
 @dataclass(frozen=True)
@@ -42,11 +59,28 @@ class Verdict:
 def judge(machine: Machine) -> Verdict:
     """Say whether this machine is ready."""
     ill = [f"{role}: {text}" for role, text in machine.health.items() if not text.startswith("ok ")]
-    if not ill:
+    if not ill and not machine.unlisted:
         return Verdict(True, "; ".join(machine.health.values()))
     if machine.fresh_volume and machine.answering <= machine.sentinels // 2:
         return Verdict(True, f"a new cluster: {machine.answering} of {machine.sentinels} sentinels")
-    return Verdict(False, "; ".join(ill))
+    return Verdict(False, "; ".join([*ill, *machine.unlisted]))
+
+
+def unlisted(
+    nodes: Sequence[NodeView], promotable: Mapping[Address, frozenset[Address]]
+) -> list[str]:
+    """Say which sentinel could not promote which replica that is in sync.
+
+    `promotable` is what each sentinel that answers could. A replica that is not in sync is waited
+    for on its own machine.
+    """
+    following = [view.address for view in nodes if view.link_up and not view.syncing]
+    return [
+        f"the sentinel {sentinel} doesn't list {replica} as a replica yet"
+        for sentinel, listed in promotable.items()
+        for replica in following
+        if replica not in listed
+    ]
 
 
 def main() -> int:
@@ -68,15 +102,25 @@ def _look() -> Verdict:
         settings = {role: load_settings(CONFIG / role / "node.json") for role in _ROLES}
     except NodeError as error:
         return Verdict(False, str(error))
-    views = ask_sentinels(settings["data"].access)
+    access = settings["data"].access
+    views = ask_sentinels(access)
     return judge(
         Machine(
             health={role: _word(each) for role, each in settings.items()},
             fresh_volume=FRESH_VOLUME.exists(),
             sentinels=len(views),
             answering=sum(not view.problem for view in views),
+            unlisted=unlisted(
+                ask_nodes(access, settings["data"].data_nodes), _promotable(access, views)
+            ),
         )
     )
+
+
+def _promotable(access: Access, views: Sequence[SentinelView]) -> dict[Address, frozenset[Address]]:
+    asked = [view.sentinel for view in views if not view.problem]
+    known = at_once(lambda sentinel: promotable_by(access, sentinel), asked)
+    return dict(zip(asked, known, strict=True))
 
 
 def _word(settings: NodeSettings) -> str:

@@ -7,12 +7,14 @@ would: an address that stays, a volume that stays (a loop device), metadata, and
 import base64
 import os
 import secrets
+import ssl
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import redis
 from cryptography.hazmat.primitives import serialization
@@ -45,6 +47,17 @@ AS_MACHINE = (
     "-e",
     "SYSTEMD_PROC_CMDLINE=systemd.unified_cgroup_hierarchy=0 SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1",
 )
+
+
+# The kernel asks for it to make a mounted file system larger; not every host has it to give.
+CAP_SYS_RESOURCE = 24
+
+
+def may_grow() -> bool:
+    """Say whether a machine here can have the right that EC2's have."""
+    status = Path("/proc/self/status").read_text()
+    held = next(line for line in status.splitlines() if line.startswith("CapEff:"))
+    return bool(int(held.split()[1], 16) >> CAP_SYS_RESOURCE & 1)
 
 
 def plan_of(settings: Mapping[str, Any]) -> Plan:
@@ -80,9 +93,22 @@ class Machine:
         docker(
             *("run", "--detach", "--name", self.name, "--hostname", self.member.data.name),
             *("--network", self.network, "--ip", self.member.data.host),
+            *(("--cap-add", "SYS_RESOURCE") if may_grow() else ()),
             *("--device", f"{self.device}:{device_of(self.volume)}"),
             *("-v", f"{self.seed}:/var/lib/cloud/seed/nocloud:ro", *AS_MACHINE, IMAGE),
         )
+
+    def well(self) -> bool:
+        """Say whether its data node and its sentinel say that they are healthy."""
+        files = [f"/run/redis-ha/{role}/health" for role in ("data", "sentinel")]
+        words = self.inside("cat", *files, check=False).splitlines()
+        return len(words) == len(files) and all(word.startswith("ok ") for word in words)
+
+    def make_disk_larger(self, size: int) -> None:
+        """Make the volume larger while it is in use, to a number of bytes."""
+        backing = run(["losetup", "--noheadings", "--output", "BACK-FILE", self.device])
+        os.truncate(backing.stdout.strip(), size)
+        run(["losetup", "--set-capacity", self.device])
 
     def kill(self) -> None:
         """Take the machine's power away."""
@@ -126,6 +152,13 @@ class Machines:
 
     def views(self) -> dict[Address, NodeView]:
         return {view.address: view for view in ask_nodes(self.access(), self.data_nodes)}
+
+    def scrape(self, machine: Machine, port: int, path: str) -> str:
+        """Read what an exporter of a machine tells Prometheus."""
+        trust = ssl.create_default_context(cafile=str(self.root / "ca.crt"))
+        url = f"https://{machine.address.host}:{port}{path}"
+        with urlopen(url, timeout=10.0, context=trust) as answer:
+            return str(answer.read().decode())
 
     def master(self) -> Machine | None:
         """Return the machine that the sentinels' majority names and that says so itself."""

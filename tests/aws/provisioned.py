@@ -48,10 +48,11 @@ PARTS = (".venv", "age", "infra", "node", "redis_ha", "requirements.txt", "toolc
 
 @dataclass
 class Account:
-    """An account of moto's."""
+    """An account of moto's; `failing` names the gates whose machine doesn't come back."""
 
     endpoint: str
     gates: Made
+    failing: set[str]
 
     def client(self, service: str) -> Any:
         session = boto3.Session("test", "test", region_name=REGION)
@@ -70,9 +71,10 @@ def _as_over_tls(bucket: Any, action: str, resource: str) -> Any:
 def simulated_account() -> Iterator[Account]:
     """Serve an account on a free port of this host."""
     images = [*amis.AMIS, dict(DEBIAN_IMAGE)]
+    failing: set[str] = set()
     logging.getLogger("werkzeug").setLevel(logging.WARNING)  # else a line for each request
     with (
-        associations(lambda _gate: True) as gates,
+        associations(lambda gate: gate["AssociationName"] not in failing) as gates,
         mock.patch.object(amis, "AMIS", images),
         mock.patch.object(FakeBucket, "get_permission", _as_over_tls),
     ):
@@ -81,7 +83,7 @@ def simulated_account() -> Iterator[Account]:
         moto_api_backend.reset()
         host, port = server.get_host_and_port()
         try:
-            yield Account(f"http://{host}:{port}", gates)
+            yield Account(f"http://{host}:{port}", gates, failing)
         finally:
             server.stop()
             moto_api_backend.reset()
@@ -118,13 +120,17 @@ class Prod:
 
     def __call__(self, *words: str) -> str:
         """Run pulumi and give its output; a failure is told with all that it said."""
-        done = subprocess.run(
+        done = self.run(*words)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run pulumi, whatever comes of it."""
+        return subprocess.run(
             ["pulumi", "--non-interactive", "--color=never", *words],
             cwd=self.folder, env=self._environment(), capture_output=True, text=True, timeout=280,
             check=False,
         )  # fmt: skip
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
 
     def set(self, **settings: str) -> None:
         """Change settings of the stack."""
@@ -139,6 +145,12 @@ class Prod:
         """Run `pulumi up`; say how many resources were created, updated, replaced, kept."""
         self("up", "--yes", "--skip-preview", "--stack", "prod", "--suppress-outputs")
         return self._changes()
+
+    def failing_up(self) -> str:
+        """Run `pulumi up`, which must fail, and give all that it says."""
+        done = self.run("up", "--yes", "--skip-preview", "--stack", "prod", "--suppress-outputs")
+        assert done.returncode != 0, done.stdout
+        return done.stdout + done.stderr
 
     def refresh(self) -> dict[str, int]:
         """Run `pulumi refresh`; say what was found changed."""

@@ -2,14 +2,26 @@
 
 import logging
 import platform
+import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from redis_ha.discovery import ask_node
-from tests.aws.machines import LOG_GROUP, Machine, Machines, build_image, machines, network, plan_of
+from tests.aws.machines import (
+    LOG_GROUP,
+    VOLUME_BYTES,
+    Machine,
+    Machines,
+    build_image,
+    machines,
+    may_grow,
+    network,
+    plan_of,
+)
 from tests.aws.surroundings import account, metadata
 from tests.docker.stack import REPOSITORY, docker, eventually
 from tests.processes.ledger import Ledger
@@ -21,7 +33,10 @@ _LOG = logging.getLogger(__name__)
 SUBNET = "10.72.0.0/22"
 GATEWAY = "10.72.0.1"
 PORT = 34_080
-UNITS = ("redis-ha-data", "redis-ha-sentinel", "redis-ha-worker", "redis-ha-telemetry")
+UNITS = (
+    *("redis-ha-data", "redis-ha-sentinel", "redis-ha-worker"),
+    *("redis-ha-telemetry", "redis-ha-redis-exporter"),
+)
 SETTINGS = {"target": "aws", "vpcCidr": SUBNET, "ioThreads": 1, "backupInterval": 60}
 pytestmark = pytest.mark.timeout(600)
 
@@ -33,7 +48,9 @@ FAILOVER_SECONDS = 30.0
 def bundle() -> Path:
     where = locate({}, home=Path.home(), checkout=REPOSITORY)
     architecture = {"aarch64": "arm64"}.get(platform.machine(), "amd64")
-    return node_packages.make(where, engine="redis-8", architecture=architecture, added=[])
+    return node_packages.make(
+        where, engine="redis-8", architecture=architecture, added=[], without_agent=True
+    )
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +63,13 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, bundle: Path) -> Iterator[
         account(GATEWAY, PORT) as here,
         machines(tmp_path_factory.mktemp("machines"), plan, here, name, bundle) as made,
     ):
-        took = made.wait_until_healthy(within=150)
-        _LOG.info("three empty machines were a healthy cluster after %.0f s", took)
+        took = eventually(
+            lambda: all(machine.well() for machine in made.made),
+            within=150,
+            what="all servers are healthy",
+            every=0.5,
+        )
+        _LOG.info("all servers of three empty machines were healthy after %.0f s", took)
         yield made
 
 
@@ -63,10 +85,17 @@ def _promoted(cluster: Machines, old: Machine) -> bool:
 
 
 def test_first_boot_needs_no_hand(cluster: Machines) -> None:
-    """The first master is the plan's, every machine says that the next may go."""
-    assert _master(cluster) is cluster.made[0]
+    """The first master is the plan's. Once a machine says that the next may go, it may.
+
+    Healthy servers alone are not enough: the sentinels don't know the replicas yet.
+    """
+    began = time.monotonic()
     for machine in cluster.made:
         assert machine.inside("redis-ha-node-ready").startswith("ok ")
+    assert cluster.healthy()
+    _LOG.info("the gates opened %.1f s after the servers were healthy", time.monotonic() - began)
+    assert _master(cluster) is cluster.made[0]
+    for machine in cluster.made:
         assert machine.inside("systemctl", "is-active", *UNITS).split() == ["active"] * len(UNITS)
 
 
@@ -82,7 +111,7 @@ def test_user_data_is_what_cloud_init_takes(cluster: Machines) -> None:
 
 
 def test_secrets_are_on_the_machine_for_their_role_alone(cluster: Machines) -> None:
-    roles = {"redis": "data", "sentinel": "sentinel", "backup-worker": "worker"}
+    roles = {"redis": "data", "backup-worker": "worker"}
     # A temporary file that goes while it is looked at makes find complain.
     listed = cluster.made[1].inside(
         *("find", "/etc/redis-ha", "/data/redis", "/data/sentinel", "/data/backup-worker"),
@@ -92,7 +121,8 @@ def test_secrets_are_on_the_machine_for_their_role_alone(cluster: Machines) -> N
     assert "/etc/redis-ha/worker/signing.key" in listed
     assert "/data/redis/appendonlydir/" in listed
     for mode, user, path in (line.split() for line in listed.splitlines()):
-        role = roles.get(path.split("/")[2]) or path.split("/")[3]
+        _, root, first, second, *_ = path.split("/")
+        role = roles.get(first, first) if root == "data" else second
         assert user == f"redis-ha-{role}", path
         assert mode == "600", path
 
@@ -101,6 +131,37 @@ def test_units_let_the_programs_do_little(cluster: Machines) -> None:
     shown = cluster.made[0].inside("systemd-analyze", "security", "--no-pager")
     scores = {line.split()[0]: float(line.split()[1]) for line in shown.splitlines()[1:]}
     assert all(scores[f"{unit}.service"] <= 1.5 for unit in UNITS), shown
+    unit = "redis-ha-growth.service"
+    rare = cluster.made[0].inside("systemd-analyze", "security", "--no-pager", unit)
+    assert float(rare.rpartition(": ")[2].split()[0]) <= 3.0, rare
+    _LOG.info("%s, %s", rare.splitlines()[-1], {unit: scores[f"{unit}.service"] for unit in UNITS})
+
+
+def test_exporters_tell_of_their_machine_and_of_nothing_else(cluster: Machines) -> None:
+    for machine in cluster.made:
+        data, sentinel = (
+            cluster.scrape(machine, 9121, f"/scrape?target=rediss://{node.host}:{node.port}")
+            for node in (machine.member.data, machine.member.sentinel)
+        )
+        assert "\nredis_up 1\n" in data
+        assert "redis_memory_used_bytes" in data
+        assert "\nredis_up 1\n" in sentinel
+        assert "redis_sentinel_masters 1\n" in sentinel
+        lines = machine.inside("ps", "-e", "-o", "args=")
+        assert not [word for word in cluster.passwords.values() if word in lines]
+
+
+def test_an_exporter_that_is_sent_elsewhere_carries_no_password_there(cluster: Machines) -> None:
+    with ThreadPoolExecutor() as pool, socket.create_server((GATEWAY, 0)) as listener:
+        path = f"/scrape?target=redis://{GATEWAY}:{listener.getsockname()[1]}"
+        scraped = pool.submit(cluster.scrape, cluster.made[0], 9121, path)
+        listener.settimeout(10)
+        with listener.accept()[0] as stranger:
+            stranger.settimeout(10)
+            heard = stranger.recv(4096)
+        assert "redis_up 0" in scraped.result()
+    assert b"CLIENT" in heard
+    assert cluster.passwords["exporter"].encode() not in heard
 
 
 def test_stopped_master_hands_over_and_loses_nothing(cluster: Machines) -> None:
@@ -144,6 +205,27 @@ def test_killed_machine_is_failed_over_and_its_replacement_follows(cluster: Mach
     assert (back.role, back.keys) == ("slave", held)
     assert "formatted" not in old.inside("journalctl", "-u", "redis-ha-boot", "--no-pager")
     assert old.inside("redis-ha-node-ready").startswith("ok ")
+
+
+def test_file_system_follows_a_volume_that_was_made_larger(cluster: Machines) -> None:
+    """Where this host may not give the right to it, that is told, and the node goes on."""
+    machine, unit = cluster.made[1], "redis-ha-growth"
+    assert machine.inside("systemctl", "is-active", f"{unit}.timer") == "active"
+    machine.inside("systemctl", "start", f"{unit}.service", check=False)
+    told = machine.inside("journalctl", "--no-pager", "-u", f"{unit}.service")
+    assert "Deactivated successfully" in told, told
+    assert "grown" not in told
+    machine.make_disk_larger(2 * VOLUME_BYTES)
+    machine.inside("systemctl", "start", f"{unit}.service", check=may_grow())
+    told = machine.inside("journalctl", "--no-pager", "-u", f"{unit}.service")
+    size = machine.inside("findmnt", "--noheadings", "--bytes", "--output", "SIZE", "/data")
+    if may_grow():
+        assert '"grown"' in told
+        assert int(size) > 1.8 * VOLUME_BYTES
+    else:
+        assert '"not-grown"' in told, told
+        assert "resize2fs" in told
+    assert cluster.healthy()
 
 
 def test_workers_put_backups_into_the_bucket_with_the_machines_role(cluster: Machines) -> None:

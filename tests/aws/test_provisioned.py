@@ -177,10 +177,14 @@ def test_keys_turn_each_year(prod: Prod, account: Account) -> None:
 def test_the_bucket_is_closed_encrypted_versioned_and_forgets(prod: Prod, account: Account) -> None:
     _assert_closed(prod, account)
     rules = account.client("s3").get_bucket_lifecycle_configuration(Bucket=bucket_of(account))
-    backups = next(r for r in rules["Rules"] if r["ID"] == "backups")
-    assert backups["Expiration"]["Days"] == 7
-    assert backups["NoncurrentVersionExpiration"]["NoncurrentDays"] == 1
-    assert backups["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"] == 1
+    backups, superseded = sorted(rules["Rules"], key=lambda rule: str(rule["ID"]))
+    assert backups["Expiration"] == {"Days": 7}
+    marked = [{"Key": "redis-ha-backup", "Value": "expired"}]
+    assert backups["Filter"] == {"And": {"Prefix": "backup/", "Tags": marked}}
+    assert superseded["Filter"] == {"Prefix": ""}
+    assert superseded["Expiration"] == {"ExpiredObjectDeleteMarker": True}
+    assert superseded["NoncurrentVersionExpiration"]["NoncurrentDays"] == 1
+    assert superseded["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"] == 1
 
 
 def _assert_closed(prod: Prod, account: Account) -> None:
@@ -233,6 +237,10 @@ def test_each_machine_s_role_writes_backups_and_no_more(prod: Prod, account: Acc
         assert allowed(documents, "s3:PutObject", f"{mine}/backup/snapshots/1")
         assert allowed(documents, "s3:GetObject", f"{mine}/backup/snapshots/1")
         assert not allowed(documents, "s3:DeleteObject", f"{mine}/backup/snapshots/1")
+        assert not allowed(documents, "s3:DeleteObjectVersion", f"{mine}/backup/snapshots/1")
+        mark = {"s3:RequestObjectTag/redis-ha-backup": "expired"}
+        assert allowed(documents, "s3:PutObjectTagging", f"{mine}/backup/snapshots/1", mark)
+        assert not allowed(documents, "s3:PutObjectTagging", f"{mine}/packages/1", mark)
         assert not allowed(documents, "s3:GetObject", f"{mine}/other/1")
         assert not allowed(documents, "s3:ListBucket", mine, {"s3:prefix": "other/"})
 
@@ -283,18 +291,30 @@ def test_what_was_changed_behind_its_back_is_found_and_mended(prod: Prod, accoun
 def test_another_instance_type_replaces_machines_and_keeps_disks_and_addresses(
     prod: Prod, of: Walk, account: Account
 ) -> None:
+    """One after the other: a machine that isn't ready is waited for again by each `up`."""
     before = {m["InstanceId"] for m in instances(account)}
     disks, addresses = _kept(of)
     prod.set(instanceType="c6in.4xlarge")
     assert prod.preview().count("+-aws:ec2/instance:Instance: (replace)") == 3
+    account.failing.add("redis-ha-redis-2-ready")
+    for _ in range(2):
+        assert "redis-2-ready" in prod.failing_up()
+        assert _types(account) == ["c6in.4xlarge", "c6in.4xlarge", "c6in.2xlarge"]
+    account.failing.clear()
     prod.up()
+    assert _types(account) == ["c6in.4xlarge"] * 3
     after = instances(account)
-    assert [m["InstanceType"] for m in after] == ["c6in.4xlarge"] * 3
     assert not before & {m["InstanceId"] for m in after}
     assert _kept(of) == (disks, addresses)
     attached = {a["InstanceId"] for v in _data_disks(of) for a in v["Attachments"]}
     assert attached == {m["InstanceId"] for m in after}
     assert set(prod.up()) == {"same"}
+
+
+def _types(account: Account) -> list[str]:
+    """Give the machines' types, in the order in which they change."""
+    types = {m["PrivateIpAddress"]: str(m["InstanceType"]) for m in instances(account)}
+    return [types[address] for address in sorted(types)]
 
 
 def _data_disks(of: Walk) -> list[dict[str, Any]]:

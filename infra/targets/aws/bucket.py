@@ -7,7 +7,7 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.config import ClusterConfig
-from infra.targets.aws.policies import BACKUP_PREFIX, bucket_policy
+from infra.targets.aws.policies import BACKUP_PREFIX, EXPIRED_TAG, bucket_policy
 from infra.targets.aws.surroundings import Surroundings
 
 NONCURRENT_DAYS = 1
@@ -104,7 +104,7 @@ class Bucket(pulumi.ComponentResource):
             "bucket-lifecycle",
             bucket=self._id,
             rules=list(lifecycle_rules(config)),
-            # Not kept: after a destroy nothing writes newer backups, so the last must not expire.
+            # Not kept: whoever destroys the stack gets the bucket as it is, marked or not.
             opts=pulumi.ResourceOptions(parent=self, depends_on=[versioning]),
         )
 
@@ -120,22 +120,30 @@ class Bucket(pulumi.ComponentResource):
 
 
 def lifecycle_rules(config: ClusterConfig) -> tuple[Any, ...]:
-    """Say when objects go: backups at the end of their retention, superseded versions next day.
+    """Say when objects go: backups that are marked and past their retention, old versions next day.
 
-    The worker may not delete, so this is its retention. Days are whole, so it rounds up.
+    The worker may not delete, it marks what its retention lets go: the last proven snapshot never,
+    so it stays however long no worker has run. Nor does a mark alone remove anything: a worker in
+    foreign hands can't hasten it. Days are whole, so the age rounds up; they count from the
+    object's creation.
     """
     days = -(-config.backup.backup_retention_hours // HOURS_PER_DAY)
-    superseded = {
-        "noncurrent_version_expiration": {"noncurrent_days": NONCURRENT_DAYS},
-        "abort_incomplete_multipart_upload": {"days_after_initiation": 1},
-    }
+    expired = {"prefix": f"{BACKUP_PREFIX}/", "tags": dict([EXPIRED_TAG])}
     return (
         {
             "id": "backups",
             "status": "Enabled",
-            "filter": {"prefix": f"{BACKUP_PREFIX}/"},
+            "filter": {"and_": expired},
             "expiration": {"days": days},
-            **superseded,
         },
-        {"id": "superseded", "status": "Enabled", "filter": {"prefix": ""}, **superseded},
+        {
+            "id": "superseded",
+            "status": "Enabled",
+            "filter": {"prefix": ""},
+            # The marker that hides a version, once there is nothing left to hide; S3 takes neither
+            # this nor the last of them in a rule that asks for tags.
+            "expiration": {"expired_object_delete_marker": True},
+            "noncurrent_version_expiration": {"noncurrent_days": NONCURRENT_DAYS},
+            "abort_incomplete_multipart_upload": {"days_after_initiation": 1},
+        },
     )

@@ -1,10 +1,13 @@
-"""The files of one machine: a data node's, a sentinel's and the worker's, ready to be a secret."""
+"""The files of one machine, ready to be a secret: a data node's, a sentinel's, the worker's and
+the exporters'.
+"""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
+from infra.monitoring import exporter_passwords, redis_exporter_options
 from infra.planner import Plan
 from infra.rendering import (
     BackupKeys,
@@ -16,7 +19,12 @@ from infra.rendering import (
 )
 from infra.targets.aws.place import Place
 from infra.targets.aws.policies import BACKUP_PREFIX
-from infra.targets.aws.user_data import DATA_PATHS, SENTINEL_PATHS, WORKER_PATHS
+from infra.targets.aws.user_data import (
+    DATA_PATHS,
+    REDIS_EXPORTER_PATHS,
+    SENTINEL_PATHS,
+    WORKER_PATHS,
+)
 from infra.topology import Node
 
 DIGEST_DIGITS = 16
@@ -42,14 +50,18 @@ def member_files(
     plan: Plan, member: Member, *, place: Place, passwords: Passwords, keys: BackupKeys
 ) -> dict[str, str]:
     """Render a machine's files by `<role>/<name>`, certificates aside; passwords are in them."""
-    here = carried_out(plan, place, worker_host=member.data.host)
+    here = carried_out(plan, place, host=member.data.host)
     data = node_files(here, member.data, passwords=passwords, paths=DATA_PATHS)
     sentinel = node_files(here, member.sentinel, passwords=passwords, paths=SENTINEL_PATHS)
     worker = worker_environment(here, passwords=passwords, keys=keys, paths=WORKER_PATHS)
+    monitors = here.topology.monitors
+    options = redis_exporter_options(monitors.redis_exporter, paths=REDIS_EXPORTER_PATHS)
     return {
         **{f"data/{name}": content for name, content in data.items()},
         **{f"sentinel/{name}": content for name, content in sentinel.items()},
         "worker/worker.env": env_file(worker),
+        "redis-exporter/options.env": env_file({"OPTIONS": " ".join(options)}),
+        "redis-exporter/passwords.json": exporter_passwords(here, passwords=passwords),
     }
 
 
@@ -57,25 +69,31 @@ def client_environment(
     plan: Plan, place: Place, *, passwords: Passwords, keys: BackupKeys
 ) -> dict[str, str]:
     """Give the settings of whoever works with the cluster from inside the VPC."""
-    here = carried_out(plan, place, worker_host=plan.topology.worker.host)
+    here = carried_out(plan, place, host=plan.topology.worker.host)
     settings = host_environment(here, passwords=passwords, keys=keys)
     own = {name: value for name, value in settings.items() if "_CONTAINER" not in name}
-    return {**own, "AWS_DEFAULT_REGION": place.region}
+    log = {"REDIS_LOG_GROUP": place.log_group, "REDIS_LOG_REGION": place.region}
+    return {**own, "AWS_DEFAULT_REGION": place.region, **log}
 
 
-def carried_out(plan: Plan, place: Place, *, worker_host: str) -> Plan:
-    """Fill in what only the place decides: the stack's own bucket, and the worker's machine."""
+def carried_out(plan: Plan, place: Place, *, host: str) -> Plan:
+    """Fill in what only the place decides: the stack's own bucket, and which machine it is for."""
     backup = replace(
         plan.config.backup,
         backup_store=f"s3://{place.bucket}/{BACKUP_PREFIX}",
         backup_s3_region=place.region,
     )
-    worker = replace(plan.topology.worker, host=worker_host)
-    return replace(
-        plan,
-        config=replace(plan.config, backup=backup),
-        topology=replace(plan.topology, worker=worker),
+    topology, monitors = plan.topology, plan.topology.monitors
+    here = replace(
+        topology,
+        worker=replace(topology.worker, host=host),
+        monitors=replace(
+            monitors,
+            redis_exporter=replace(monitors.redis_exporter, host=host),
+            ha_exporter=replace(monitors.ha_exporter, host=host),
+        ),
     )
+    return replace(plan, config=replace(plan.config, backup=backup), topology=here)
 
 
 def secret_text(files: Mapping[str, str]) -> str:

@@ -183,7 +183,9 @@ class Machine(pulumi.ComponentResource):
                 parent=self,
                 depends_on=[attached],
                 delete_before_replace=True,
-                # It waits only when it is made; a new instance needs a new wait.
-                replace_on_changes=["targets"],
+                # It waits only when it is made. A new instance needs a new wait, and so does one
+                # whose wait failed: without the engine's name for that the next `up` would take
+                # it for done, since nothing of it has changed.
+                replace_on_changes=["targets", "#initerror"],
             ),
         )

@@ -15,6 +15,8 @@ from infra.targets.aws.place import Place
 Statement = dict[str, Any]
 
 BACKUP_PREFIX, PACKAGE_PREFIX = "backup", "packages"
+# How the worker marks an object that nothing needs; backup_worker.store.s3 sets it.
+EXPIRED_TAG = ("redis-ha-backup", "expired")
 METRIC_NAMESPACE = "RedisHA"
 
 # What a machine asks of each service that it reaches through an interface endpoint.
@@ -119,17 +121,19 @@ def node_policy(place: Place, rights: NodeRights) -> str:
 
 
 def worker_policy(place: Place, rights: NodeRights) -> str:
-    """Let the backup worker write and read below its prefix; deleting is the lifecycle's.
+    """Let the backup worker write, read and mark below its prefix; deleting is the lifecycle's.
 
     `IfExists`: asking for an object that isn't there names no prefix, and is answered 404 only to
     those who may list; without it the worker couldn't tell "not there" from "not allowed".
     """
+    objects = (f"{place.bucket_arn}/{BACKUP_PREFIX}/*",)
+    name, value = EXPIRED_TAG
     return document(
-        _allow(
-            "Objects",
-            ("s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"),
-            (f"{place.bucket_arn}/{BACKUP_PREFIX}/*",),
-        ),
+        _allow("Objects", ("s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"), objects),
+        {
+            **_allow("Marks", ("s3:PutObjectTagging",), objects),
+            "Condition": {"StringEquals": {f"s3:RequestObjectTag/{name}": value}},
+        },
         {
             **_allow("Listing", ("s3:ListBucket",), (place.bucket_arn,)),
             "Condition": {"StringLikeIfExists": {"s3:prefix": f"{BACKUP_PREFIX}/*"}},
@@ -194,7 +198,13 @@ def store_endpoint_policy(place: Place) -> str:
         {
             **_allow(
                 "OwnBucket",
-                ("s3:AbortMultipartUpload", "s3:GetObject", "s3:ListBucket", "s3:PutObject"),
+                (
+                    "s3:AbortMultipartUpload",
+                    "s3:GetObject",
+                    "s3:ListBucket",
+                    "s3:PutObject",
+                    "s3:PutObjectTagging",
+                ),
                 (place.bucket_arn, f"{place.bucket_arn}/*"),
             ),
             "Principal": "*",

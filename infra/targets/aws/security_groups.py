@@ -35,9 +35,17 @@ def cluster_ports(plan: Plan) -> tuple[Ports, Ports]:
     )
 
 
+def metrics_ports(plan: Plan) -> tuple[Ports, ...]:
+    """Say where a machine tells Prometheus of itself."""
+    exporter = plan.topology.monitors.redis_exporter
+    return (
+        Ports("backup-metrics", METRICS_PORT, METRICS_PORT),
+        Ports("redis-metrics", exporter.port, exporter.port),
+    )
+
+
 # A live restore makes every data node follow a server beside the worker.
 SCRATCH = Ports("restore", SCRATCH_PORT, SCRATCH_PORT)
-METRICS = (Ports("backup-metrics", METRICS_PORT, METRICS_PORT),)
 
 
 @dataclass(frozen=True)
@@ -81,7 +89,7 @@ class SecurityGroups(pulumi.ComponentResource):
                 self._let_in(f"{who}-{ports.what}", group, ports)
 
     def _from_monitoring(self) -> None:
-        for ports in METRICS:
+        for ports in metrics_ports(self._args.around.plan):
             for who, group in self._named("monitoring", self._args.monitoring):
                 self._let_in(f"{who}-{ports.what}", group, ports)
 

@@ -22,8 +22,12 @@ STATE = Path("/var/lib/redis-ha")
 CODE = Path("/opt/redis-ha")
 METADATA = "http://169.254.169.254/latest"
 PATIENCE_SECONDS = 60
-# Debian's own units of the servers, which would take the default ports.
-FOREIGN_UNITS = ("redis-server.service", "valkey-server.service")
+# Debian's own units, which would take the ports of ours.
+FOREIGN_UNITS = (
+    "redis-server.service",
+    "valkey-server.service",
+    "prometheus-redis-exporter.service",
+)
 
 
 def main() -> None:

@@ -30,6 +30,8 @@ WORKER_PATHS = Paths(
     backup_state="/data/backup-worker",
 )
 
+REDIS_EXPORTER_PATHS = Paths("/etc/redis-ha/redis-exporter")
+
 _STAGE1 = Path(__file__).with_name("stage1.py")
 _STAGE1_PATH = "/usr/local/lib/redis-ha/stage1.py"
 _READY_PATH = "/usr/local/bin/redis-ha-node-ready"

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -80,16 +81,22 @@ def allow(endpoint: str, name: str, *, bucket: str, actions: tuple[str, ...]) ->
         }
 
     statements = [statement(f"{bucket}/*", *actions), statement(bucket, "ListBucket")]
-    client = boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1")
+    client = owner(endpoint)
     client.create_bucket(Bucket=bucket)
     client.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Statement": statements}))
     client.close()
 
 
+def owner(endpoint: str) -> Any:
+    """Be the server's root, whoever this process was before: boto3 remembers its first login."""
+    session = boto3.Session(*CREDENTIALS.values(), region_name="us-east-1")
+    return session.client("s3", endpoint_url=endpoint)
+
+
 def make_s3_store(endpoint: str, *, prefix: str = "cluster/a/") -> S3Store:
     """Make a store in a new bucket."""
     bucket = f"backups-{next(_numbers)}"
-    client = boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1")
+    client = owner(endpoint)
     client.create_bucket(Bucket=bucket)
     client.close()
     return S3Store(bucket, prefix=prefix, endpoint=endpoint)

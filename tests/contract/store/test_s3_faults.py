@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import boto3
 import pytest
 
 from backup_worker.errors import (
@@ -36,7 +35,7 @@ class Faulty:
         self.endpoint = endpoint
         self.direct = direct
         self.faults = faults
-        self.client = boto3.client("s3", endpoint_url=direct, region_name="us-east-1")
+        self.client = servers.owner(direct)
         self.client.create_bucket(Bucket=BUCKET)
 
     def store(self, *, quick: bool = False) -> S3Store:
@@ -230,7 +229,7 @@ def test_a_stale_list_gives_nobody_a_lease_that_is_held(faulty: Faulty) -> None:
 def test_a_locked_object_is_not_deleted_and_that_is_said(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     with servers.versitygw(tmp_path / "data") as endpoint:
-        client = boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1")
+        client = servers.owner(endpoint)
         client.create_bucket(Bucket="locked", ObjectLockEnabledForBucket=True)
         rule = {"DefaultRetention": {"Mode": "COMPLIANCE", "Days": 1}}
         client.put_object_lock_configuration(
@@ -255,7 +254,7 @@ def test_with_versions_a_locked_object_is_hidden_and_its_version_stays(tmp_path:
     (tmp_path / "versions").mkdir()
     versions = ("--versioning-dir", str(tmp_path / "versions"))
     with servers.versitygw(tmp_path / "data", posix=versions) as endpoint:
-        client = boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1")
+        client = servers.owner(endpoint)
         client.create_bucket(Bucket="locked", ObjectLockEnabledForBucket=True)
         store = S3Store("locked", endpoint=endpoint)
         store.put("x", [b"data"])
@@ -281,6 +280,8 @@ def test_a_worker_that_may_not_delete(
         read(store, "none")
     with pytest.raises(DeletionRefused, match="lifecycle"):
         store.delete("x")
+    with pytest.raises(DeletionRefused, match="PutObjectTagging"):
+        store.expire("x")
     for number in range(13):
         lease = Lease(store, f"worker {number}")
         assert lease.try_acquire() == number + 1

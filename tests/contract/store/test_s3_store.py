@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import boto3
 import pytest
 
 from backup_worker.errors import AlreadyExists, BackupError, StoreUnreachable
@@ -151,7 +150,7 @@ def test_a_real_conflict_stays_one_after_a_lost_answer(faulty: Faulty) -> None:
 def test_a_failed_upload_leaves_no_parts(real_s3: S3Store, versitygw_endpoint: str) -> None:
     with pytest.raises(ZeroDivisionError):
         real_s3.put("x", failing_after(20 * MIB, ZeroDivisionError))
-    client = boto3.client("s3", endpoint_url=versitygw_endpoint, region_name="us-east-1")
+    client = servers.owner(versitygw_endpoint)
     for bucket in client.list_buckets()["Buckets"]:
         assert not client.list_multipart_uploads(Bucket=bucket["Name"]).get("Uploads")
     client.close()

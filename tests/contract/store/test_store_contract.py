@@ -3,13 +3,19 @@
 import random
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 
 import pytest
 
-from backup_worker.errors import AlreadyExists, BackupError, ObjectNotFound, UsageError
+from backup_worker.errors import (
+    AlreadyExists,
+    BackupError,
+    DeletionRefused,
+    ObjectNotFound,
+    UsageError,
+)
 from backup_worker.store.contract import Store, StoredObject
-from backup_worker.store.s3 import MIB
+from backup_worker.store.s3 import MIB, S3Store
 
 BAD_KEYS = [
     *["", "/x", "x/", "a//b", ".", "..", "../x", "a/../b", "a/.b", "a b", "a\nb", "ä", "a\\b"],
@@ -110,6 +116,19 @@ def test_list_is_sorted_and_by_prefix(store: Store) -> None:
     assert keys(store, "a") == sorted(n for n in names if n.startswith("a"))
     assert keys(store, "none") == []
     assert list(store.list("c")) == [StoredObject("c/d/e/f", 7)]
+
+
+def test_a_marked_object_is_what_it_was_until_the_store_removes_it(store: Store) -> None:
+    store.put("a/1", [b"x"])
+    marks = isinstance(store, S3Store)
+    for key in ("a/1", "a/1", "never/was"):
+        with nullcontext() if marks else pytest.raises(DeletionRefused, match="by itself"):
+            store.expire(key)
+    assert keys(store) == ["a/1"]
+    assert b"".join(store.get("a/1")) == b"x"
+    store.put("a/1", [b"anew"])
+    store.delete("a/1")
+    assert keys(store) == []
 
 
 def test_delete_is_idempotent_and_leaves_the_others(store: Store) -> None:

@@ -1,11 +1,11 @@
 from pathlib import Path
 
-import boto3
 import pytest
 
 from backup_worker.errors import SpoolFull, StoreUnreachable, UsageError
 from backup_worker.store.factory import open_store
 from backup_worker.store.spooled import Spool
+from tests.contract.store import servers
 from tests.contract.store.test_store_contract import keys, read
 
 
@@ -20,7 +20,7 @@ def test_memory_forgets() -> None:
 
 
 def test_a_bucket_with_a_prefix(moto_endpoint: str) -> None:
-    client = boto3.client("s3", endpoint_url=moto_endpoint, region_name="us-east-1")
+    client = servers.owner(moto_endpoint)
     client.create_bucket(Bucket="factory")
     open_store("s3://factory/a/b/", endpoint=moto_endpoint).put("x", [b"data"])
     assert client.list_objects_v2(Bucket="factory")["Contents"][0]["Key"] == "a/b/x"
@@ -50,7 +50,7 @@ def test_streams_to_a_bucket_go_through_the_spool(
     moto_endpoint: str, aws_credentials: None, tmp_path: Path
 ) -> None:
     spool = Spool(tmp_path / "spool", 1024)
-    client = boto3.client("s3", endpoint_url=moto_endpoint, region_name="us-east-1")
+    client = servers.owner(moto_endpoint)
     client.create_bucket(Bucket="spooled")
     client.close()
     store = open_store("s3://spooled", endpoint=moto_endpoint, spool=spool)

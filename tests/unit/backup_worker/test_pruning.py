@@ -2,22 +2,23 @@
 
 import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
+from io import StringIO
 
 import pytest
 
-from backup_worker import eventlog
 from backup_worker.catalog import Catalog
 from backup_worker.errors import DeletionRefused, StoreUnreachable
 from backup_worker.holdings import read_holdings
 from backup_worker.log import segment as segments
 from backup_worker.log.segment import Mark, Segment, Timeline
 from backup_worker.manifest import Content, contents_key, proof_key
-from backup_worker.pruning import Pruned, Pruning, prune
-from backup_worker.retention import Verdict, What, plan_retention
+from backup_worker.pruning import Pruned, Pruning, discard, prune
+from backup_worker.retention import Verdict, What, plan_retention, snapshot_keys
 from backup_worker.store.memory import MemoryStore
 from backup_worker.transform.signing import Signer
+from redis_ha import eventlog
 from tests.unit.backup_worker.snapshots import NOW, made, publish
 
 WINDOW = timedelta(hours=168)
@@ -39,6 +40,17 @@ class Recording(MemoryStore):
             raise self.error(operation="delete", subject=key, cause="it is locked", hint="wait")
         self.deleted.append(key)
         super().delete(key)
+
+
+class Marking(Recording):
+    """One whose own rules remove what is marked, and where nobody else may delete."""
+
+    def __init__(self) -> None:
+        super().__init__(locked=[""])
+        self.marked: list[str] = []
+
+    def expire(self, key: str) -> None:
+        self.marked.append(key)
 
 
 @pytest.fixture
@@ -155,6 +167,47 @@ def test_a_store_that_lets_nothing_go_is_not_asked_a_thousand_times(signer: Sign
     assert len(pruned.untried) == 92
 
 
+def test_what_may_not_be_deleted_is_marked_whole_and_in_its_order(signer: Signer) -> None:
+    store = Marking()
+    publish(store, signer, made(1))
+    old = publish(store, signer, made(500))
+    segments_ = [put_segment(store, signer, 1 + 10 * n, hours_ago=500) for n in range(20)]
+    pruned = prune(store, verdicts_on(store, signer))
+    assert sorted(names(pruned.marked)) == sorted([old.id, *(s.name.stem for s in segments_)])
+    assert pruned.deleted == pruned.refused == pruned.untried == ()
+    assert store.deleted == []
+    assert [key for key in store.marked if old.id in key] == list(snapshot_keys(old.id))
+
+
+@pytest.fixture
+def told() -> Iterator[StringIO]:
+    """Keep the events."""
+    stream = StringIO()
+    eventlog.configure("worker-1", component="worker", stream=stream)
+    yield stream
+    logging.getLogger(eventlog.__name__).handlers = []
+
+
+def test_the_worker_marks_each_thing_once_and_says_so(signer: Signer, told: StringIO) -> None:
+    store = Marking()
+    publish(store, signer, made(1))
+    old = publish(store, signer, made(500))
+    pruning = Pruning(WINDOW, lambda: NOW)
+    for _ in range(3):
+        pruning(catalog_of(store, signer))
+    assert store.marked == list(snapshot_keys(old.id))
+    # Removed by the store, and there again: a name that comes back is marked again.
+    store.locked.clear()
+    discard(store, old.id)
+    store.locked.add("")
+    pruning(catalog_of(store, signer))
+    publish(store, signer, made(500))
+    pruning(catalog_of(store, signer))
+    assert store.marked == 2 * list(snapshot_keys(old.id))
+    events = [json.loads(line) for line in told.getvalue().splitlines()]
+    assert [event["marked"] for event in events] == [{"snapshot": 1}] * 2
+
+
 def test_a_store_that_is_away_is_an_error(signer: Signer) -> None:
     store = Recording(locked=[""])
     store.error = StoreUnreachable
@@ -171,20 +224,20 @@ def test_what_is_kept_is_not_touched() -> None:
 
 
 def test_the_worker_says_once_that_the_store_keeps_everything(
-    signer: Signer, capsys: pytest.CaptureFixture[str]
+    signer: Signer, told: StringIO
 ) -> None:
-    eventlog.configure("worker-1")
-    try:
-        store = Recording(locked=[""])
-        publish(store, signer, made(1))
-        old = publish(store, signer, made(500))
-        pruning = Pruning(WINDOW, lambda: NOW)
-        for _ in range(3):
-            pruning(catalog_of(store, signer))
-        store.locked.clear()
+    store = Recording(locked=[""])
+    publish(store, signer, made(1))
+    old = publish(store, signer, made(500))
+    pruning = Pruning(WINDOW, lambda: NOW)
+    for _ in range(3):
         pruning(catalog_of(store, signer))
-    finally:
-        logging.getLogger("backup_worker").handlers = []
-    told, pruned = map(json.loads, capsys.readouterr().out.splitlines())
-    assert (told["level"], told["first"], told["cause"]) == ("warning", old.id, "it is locked")
+    store.locked.clear()
+    pruning(catalog_of(store, signer))
+    refused, pruned = map(json.loads, told.getvalue().splitlines())
+    assert (refused["level"], refused["first"], refused["cause"]) == (
+        "warning",
+        old.id,
+        "it is locked",
+    )
     assert pruned["deleted"] == {"snapshot": 1}

@@ -81,8 +81,9 @@ def test_other_groups_are_let_in_by_setting(packages: Path) -> None:
     sources = {name: r.inputs["referencedSecurityGroupId"] for name, r in rules.items()}
     assert sources["in-clients-1-redis"] == sources["in-clients-1-sentinel"] == "sg-0a"
     assert [name for name, source in sources.items() if source == "sg-0b"] == [
-        "in-monitoring-backup-metrics"
+        *("in-monitoring-backup-metrics", "in-monitoring-redis-metrics"),
     ]
+    assert (rules["in-monitoring-redis-metrics"].inputs["fromPort"]) == 9121
 
 
 def test_each_machine_is_the_guides_and_can_be_thrown_away(graph: Graph) -> None:
@@ -126,7 +127,7 @@ def test_a_change_waits_at_each_machine_until_it_is_in_sync(graph: Graph) -> Non
         gate = gates[f"{name}-ready"]
         assert gate.inputs["targets"] == [{"key": "InstanceIds", "values": [f"{name}-instance-id"]}]
         assert gate.inputs["waitForSuccessTimeoutSeconds"] >= 900
-        assert list(gate.options.replaceOnChanges) == ["targets"]
+        assert list(gate.options.replaceOnChanges) == ["targets", "#initerror"]
         attachment = graph.of_type("VolumeAttachment")[f"{name}-attachment"]
         assert attachment.urn in gate.dependencies
 
@@ -170,15 +171,14 @@ def test_the_bucket_is_closed_encrypted_versioned_and_forgets_in_time(graph: Gra
         {
             "id": "backups",
             "status": "Enabled",
-            "filter": {"prefix": "backup/"},
+            "filter": {"and": {"prefix": "backup/", "tags": {"redis-ha-backup": "expired"}}},
             "expiration": {"days": 7},
-            "noncurrentVersionExpiration": {"noncurrentDays": 1},
-            "abortIncompleteMultipartUpload": {"daysAfterInitiation": 1},
         },
         {
             "id": "superseded",
             "status": "Enabled",
             "filter": {"prefix": ""},
+            "expiration": {"expiredObjectDeleteMarker": True},
             "noncurrentVersionExpiration": {"noncurrentDays": 1},
             "abortIncompleteMultipartUpload": {"daysAfterInitiation": 1},
         },

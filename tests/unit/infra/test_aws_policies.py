@@ -59,6 +59,18 @@ def test_the_worker_neither_deletes_nor_reaches_elsewhere(action: str, resource:
     assert not allowed(NODE, action, resource)
 
 
+def test_the_worker_marks_its_backups_as_expired_and_as_nothing_else() -> None:
+    def marks(value: str, where: str) -> bool:
+        context = {"s3:RequestObjectTag/redis-ha-backup": value}
+        return allowed(WORKER, "s3:PutObjectTagging", f"{BUCKET}/{where}", context)
+
+    assert marks("expired", "backup/snapshots/1")
+    assert not marks("for ever", "backup/snapshots/1")
+    assert not marks("expired", "packages/node.tar")
+    assert not allowed(NODE, "s3:PutObjectTagging", f"{BUCKET}/backup/snapshots/1")
+    assert not allowed(NODE, "s3:DeleteObjectTagging", f"{BUCKET}/backup/snapshots/1")
+
+
 def test_the_worker_lists_its_own_prefix_and_learns_of_absence() -> None:
     def lists(**context: str) -> bool:
         renamed = {f"s3:{name}": value for name, value in context.items()}
@@ -110,7 +122,9 @@ def test_the_bucket_is_for_tls_only() -> None:
 
 def test_endpoints_let_through_what_nodes_may_and_nothing_of_other_accounts() -> None:
     store = [policies.store_endpoint_policy(PLACE)]
-    assert allowed(store, "s3:PutObject", f"{BUCKET}/backup/1")
+    for action in ("s3:PutObject", "s3:PutObjectTagging"):
+        assert allowed(store, action, f"{BUCKET}/backup/1")
+    assert not allowed(store, "s3:DeleteObject", f"{BUCKET}/backup/1")
     assert not allowed(store, "s3:PutObject", "arn:aws:s3:::elsewhere/loot")
     secrets = [policies.endpoint_policy(PLACE, "secretsmanager")]
     for account, passes in (("123456789012", True), ("999999999999", False)):

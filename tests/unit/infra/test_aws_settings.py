@@ -72,7 +72,13 @@ def test_a_nodes_secret_is_its_files(graph: Graph) -> None:
         *("data/node.json", "data/redis.conf", "data/users.acl"),
         *("sentinel/node.json", "sentinel/sentinel.conf", "sentinel/users.acl"),
         *("tls/ca.crt", "tls/node.crt", "tls/node.key", "worker/worker.env"),
+        *("redis-exporter/options.env", "redis-exporter/passwords.json"),
     }
+    options = files["redis-exporter/options.env"]
+    assert "--web.listen-address=10.72.1.11:9121" in options
+    password = json.loads(files["redis-exporter/passwords.json"])["rediss://10.72.1.11:6380"]
+    assert password
+    assert password not in options
     described = json.loads(files["data/node.json"])
     assert (described["name"], described["host"], described["port"]) == (
         *("redis-2", "10.72.1.11", 6380),

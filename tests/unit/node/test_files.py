@@ -11,11 +11,11 @@ import pytest
 from node.disk import Marker, read_disk, write_marker
 from node.errors import BadSettings
 from node.health import Health, judge, write_health
-from node.log import Log
 from node.sentinel import seed_config
 from node.settings import NodeSettings, load_settings
 from redis_ha.connection import Address, Credentials
 from redis_ha.discovery import NodeView
+from redis_ha.eventlog import EventLog
 
 SCRIPT = Path(__file__).parents[3] / "node" / "health.sh"
 ME = Address("127.0.0.1", 6379)
@@ -122,10 +122,10 @@ def test_the_check_fails_on_an_old_word(tmp_path: Path) -> None:
 def test_a_sentinel_is_seeded_once(tmp_path: Path) -> None:
     settings = _settings(tmp_path)
     (settings.config_dir / "sentinel.conf").write_text("sentinel monitor mymaster 10.0.0.1 1 2\n")
-    live = Path(seed_config(settings, Log("sentinel-1")))
+    live = Path(seed_config(settings, EventLog("sentinel-1", component="guard")))
     assert live.stat().st_mode & 0o777 == 0o600
     live.write_text("sentinel monitor mymaster 10.0.0.2 1 2\nsentinel current-epoch 7\n")
-    seed_config(settings, Log("sentinel-1"))
+    seed_config(settings, EventLog("sentinel-1", component="guard"))
     assert "current-epoch 7" in live.read_text()
 
 
@@ -135,5 +135,5 @@ def test_a_torn_sentinel_file_is_refused_and_kept(tmp_path: Path) -> None:
     live = settings.data_dir / "sentinel.conf"
     live.write_text("port 0\n")
     with pytest.raises(BadSettings, match="torn or foreign"):
-        seed_config(settings, Log("sentinel-1"))
+        seed_config(settings, EventLog("sentinel-1", component="guard"))
     assert live.read_text() == "port 0\n"

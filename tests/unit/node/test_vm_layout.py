@@ -10,10 +10,13 @@ from node.vm.layout import (
     CONFIG,
     DATA_FOLDERS,
     ROLES,
+    drop_ins,
     limits_of,
     mount_unit,
     origin_of,
     owned_files,
+    started_units,
+    unit_of,
     user_of,
 )
 from node.vm.places import load_places
@@ -24,7 +27,8 @@ NODE = {
     for name in (
         *("data/node.json", "data/redis.conf", "data/users.acl"),
         *("sentinel/node.json", "sentinel/sentinel.conf", "sentinel/users.acl"),
-        *("worker/worker.env", "tls/ca.crt", "tls/node.crt", "tls/node.key"),
+        *("worker/worker.env", "redis-exporter/options.env", "redis-exporter/passwords.json"),
+        *("tls/ca.crt", "tls/node.crt", "tls/node.key"),
     )
 }
 WORKER = {"signing.key": "content of signing.key"}
@@ -50,21 +54,30 @@ def test_folders_are_those_that_the_files_were_rendered_for() -> None:
         "sentinel": user_data.SENTINEL_PATHS,
         "worker": user_data.WORKER_PATHS,
     }
-    for role in ROLES:
+    assert user_data.REDIS_EXPORTER_PATHS.config == str(CONFIG / "redis-exporter")
+    for role in DATA_FOLDERS:
         assert paths[role].config == str(CONFIG / role)
         assert paths[role].data == str(DATA_FOLDERS[role])
         assert paths[role].run == f"/run/redis-ha/{role}"
     assert user_data.WORKER_PATHS.backup_state == str(DATA_FOLDERS["worker"])
 
 
+UNIT_FILES = Path(user_data.__file__).parents[3] / "node/vm/files"
+
+
 def test_units_run_as_their_role_and_write_nowhere_else() -> None:
     for role in ROLES:
-        unit = (
-            Path(user_data.__file__).parents[3] / f"node/vm/files/redis-ha-{role}.service"
-        ).read_text()
+        unit = (UNIT_FILES / unit_of(role)).read_text()
         assert f"User={user_of(role)}\n" in unit
-        assert f"ReadWritePaths={DATA_FOLDERS[role]}\n" in unit
-        assert f"RuntimeDirectory=redis-ha/{role}\n" in unit
+        assert "ProtectSystem=strict\n" in unit
+        folder = DATA_FOLDERS.get(role)
+        assert f"ReadWritePaths={folder}\n" in unit if folder else "ReadWritePaths" not in unit
+        assert (f"RuntimeDirectory=redis-ha/{role}\n" in unit) is (folder is not None)
+
+
+def test_every_unit_that_is_started_is_there_and_starts_again_after_a_reboot() -> None:
+    for name in started_units():
+        assert "[Install]\nWantedBy=" in (UNIT_FILES / name).read_text()
 
 
 def test_limits_are_the_stacks(tmp_path: Path) -> None:
@@ -77,6 +90,8 @@ def test_limits_are_the_stacks(tmp_path: Path) -> None:
     )
     places = load_places(file)
     assert "MemoryMax=1048576\nTimeoutStopSec=30\n" in limits_of("data", places)
+    assert drop_ins(places).keys() == {"data", "telemetry", "growth"}
+    assert "DeviceAllow=/dev/x rw\n" in drop_ins(places)["growth"]
     assert "CLUSTER=c NODE=redis-1\nEnvironment=LOG_GROUP=/c ENDPOINT=\n" in origin_of(places)
     assert "What=/dev/x\nWhere=/data\n" in mount_unit(places.device)
 

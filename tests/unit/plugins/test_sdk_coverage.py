@@ -46,7 +46,8 @@ SHAPES = {
 
 
 def _camel(name: str) -> str:
-    return re.sub(r"_(\w)", lambda match: match.group(1).upper(), name)
+    """Give a property's name; the SDK ends one that is a keyword of Python with an underscore."""
+    return re.sub(r"_(\w)", lambda match: match.group(1).upper(), name.rstrip("_"))
 
 
 def _arguments(cls: type) -> dict[str, Any]:

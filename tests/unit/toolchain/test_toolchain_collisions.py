@@ -16,9 +16,9 @@ FREE = Taken(networks={}, containers=frozenset(), ports=frozenset())
 
 def test_the_defaults_are_those_of_the_program() -> None:
     topology, wanted = lay_out(Layout()), wanted_by({})
-    nodes = (*topology.data_nodes, *topology.sentinels)
+    nodes = (*topology.data_nodes, *topology.sentinels, *topology.monitors.nodes)
     assert wanted.subnet == topology.subnet
-    assert wanted.ports == tuple(node.port for node in nodes)
+    assert sorted(wanted.ports) == sorted(node.port for node in nodes)
     assert f"{wanted.prefix}redis-1" == topology.initial_master.container
 
 
@@ -30,7 +30,8 @@ def test_settings_move_everything() -> None:
     }
     wanted = wanted_by(config)
     assert wanted.prefix == "two-"
-    assert wanted.ports == (6479, 6480, 6481, 26479, 26480, 26481)
+    assert wanted.ports == (6479, 6480, 6481, 26479, 26480, 26481, 9221, 9222, 9190, 9193)
+    assert len(wanted_by({**config, "redis-ha:monitoring": "false"}).ports) == 6
     assert wanted.subnet == IPv4Network("172.29.0.0/24")
     assert find(wanted, FREE) == []
 

@@ -56,3 +56,21 @@ def test_the_newest_good_snapshot_is_picked() -> None:
     assert pick(snapshots, proving=True) == "20260102 is proven"
     assert pick(snapshots, proving=False) == "20260103 is not proven"
     assert pick([], proving=True) is None
+
+
+def test_the_monitors_pages_are_named_and_only_where_there_are_monitors() -> None:
+    monitors = [
+        {
+            "name": name,
+            "role": "monitoring",
+            "address": "172.29.0.9",
+            "port": port,
+            "container": "x",
+        }
+        for name, port in (("ha-exporter", 9222), ("prometheus", 9190), ("alertmanager", 9193))
+    ]
+    text = render(NODES, monitors=rows(monitors), snapshot=None)
+    assert re.search(r"^  Prometheus +http://127\.0\.0\.1:9190/$", text, re.MULTILINE)
+    assert re.search(r"^  Alertmanager +http://127\.0\.0\.1:9193/$", text, re.MULTILINE)
+    assert "9222" not in text
+    assert "Monitoring" not in render(NODES, snapshot=None)

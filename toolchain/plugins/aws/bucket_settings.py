@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import ClientError
 
 from toolchain.plugins.aws.bucket import Setting
-from toolchain.plugins.aws.shapes import DOCUMENT, FLEXIBLE, camel, from_aws, names, pascal, to_aws
+from toolchain.plugins.aws.shapes import (
+    DOCUMENT,
+    FLEXIBLE,
+    TAGS,
+    camel,
+    from_aws,
+    names,
+    pascal,
+    tag_list,
+    tag_state,
+    to_aws,
+)
 from toolchain.plugins.base.schema import (
     BOOLEAN,
     INTEGER,
@@ -105,6 +116,36 @@ _OWNERSHIP = Setting(
     pack=lambda inputs: {"Rules": [pascal(inputs["rule"])]},
     unpack=_owned,
 )
+
+
+_CONDITIONS: Final = _part(prefix=FLEXIBLE, tags=TAGS)
+
+
+def _to_rules(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    return {"Rules": [{**pascal(rule), **_to_filter(rule)} for rule in inputs["rules"]]}
+
+
+def _to_filter(rule: Mapping[str, Any]) -> dict[str, Any]:
+    """Write a filter of several conditions; a tag's name is no name of ours to change."""
+    both = rule.get("filter", {}).get("and")
+    if not both:
+        return {}
+    tags = tag_list(both.get("tags"))
+    return {"Filter": {"And": {**to_aws(both, names("prefix")), "Tags": tags}}}
+
+
+def _from_rules(value: Any) -> dict[str, Any]:
+    return {"rules": [{**camel(rule), **_from_filter(rule)} for rule in value["Rules"]]}
+
+
+def _from_filter(rule: Mapping[str, Any]) -> dict[str, Any]:
+    both = rule.get("Filter", {}).get("And")
+    if not both:
+        return {}
+    tags = tag_state(both.get("Tags"))["tags"]
+    return {"filter": {"and": {**from_aws(both, names("prefix")), "tags": tags}}}
+
+
 _LIFECYCLE = Setting(
     _schema(
         "BucketLifecycleConfiguration",
@@ -116,8 +157,8 @@ _LIFECYCLE = Setting(
                 element=block(
                     {
                         "abortIncompleteMultipartUpload": _part(daysAfterInitiation=_NUMBER),
-                        "expiration": _part(days=_NUMBER),
-                        "filter": _part(prefix=FLEXIBLE),
+                        "expiration": _part(days=_NUMBER, expiredObjectDeleteMarker=_SWITCH),
+                        "filter": _part(prefix=FLEXIBLE, **{"and": _CONDITIONS}),
                         "id": FLEXIBLE.but(required=True),
                         "noncurrentVersionExpiration": _part(noncurrentDays=_NUMBER),
                         "status": FLEXIBLE.but(required=True),
@@ -128,8 +169,8 @@ _LIFECYCLE = Setting(
     ),
     call="bucket_lifecycle_configuration",
     parameter="LifecycleConfiguration",
-    pack=lambda inputs: {"Rules": pascal(inputs["rules"])},
-    unpack=_rules,
+    pack=_to_rules,
+    unpack=_from_rules,
     away=lambda api, bucket: api.delete_bucket_lifecycle(Bucket=bucket),
 )
 _POLICY = Setting(
