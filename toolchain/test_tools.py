@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toolchain import apt, console, golang
+from toolchain import apt, console, golang, unpacked_php
 from toolchain.files import exclusive, folder_in_the_making
 from toolchain.host import Host, Task, as_root, perform
 
@@ -27,11 +27,27 @@ PACKAGES = {
     "age": "age",
     "zstd": "zstd",
     "openssl": "openssl",
+    "ip": "iproute2",
+    "nft": "nftables",
+    "faketime": "faketime",
     "chromium": "chromium",
     "php": "php-cli",
     "phpunit": "phpunit",
     "phpcs": "php-codesniffer",
+    "composer": "composer",
+    "prometheus": "prometheus",
+    "promtool": "prometheus",
+    "prometheus-alertmanager": "prometheus-alertmanager",
+    "prometheus-redis-exporter": "prometheus-redis-exporter",
 }
+# Debian's units, named after their packages, that would take our ports at the next boot.
+UNITS = (
+    "redis-server",
+    "redis-sentinel",
+    "prometheus",
+    "prometheus-alertmanager",
+    "prometheus-redis-exporter",
+)
 # What brings no command: a file under /usr by which it is known, and its package.
 PHP_LIBRARIES = {
     "share/php/Illuminate/autoload.php": "php-laravel-framework",
@@ -62,6 +78,7 @@ def ensure(layout: Layout, host: Host) -> None:
     with exclusive(layout.cache / "versitygw.lock"):
         if not (s3_folder(layout) / "versitygw").is_file():
             _install_s3_server(layout, host)
+    unpacked_php.ensure(layout, host)
     console.satisfied(STEP, f"{', '.join(PACKAGES)}, versitygw")
 
 
@@ -84,8 +101,8 @@ def _has_file(pattern: str) -> bool:
 
 
 def _leave_disabled(host: Host, installed: list[str]) -> None:
-    """Keep Debian's own Redis units from taking our ports at the next boot."""
-    units = [name for name in ("redis-server", "redis-sentinel") if name in installed]
+    """Keep Debian's own units from starting at the next boot."""
+    units = [name for name in UNITS if name in installed]
     if host.systemd and units:
         task = Task(operation="disable", subject=", ".join(units), hint="see systemctl status")
         command = ["systemctl", "disable", *units]

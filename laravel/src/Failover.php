@@ -25,13 +25,12 @@ final class Failover
 
     private ?Call $call = null;
 
-    /** @param Closure(object): void $tell of what happened, once for each event */
     public function __construct(
         private readonly Settings $settings,
         private readonly Locator $locator,
         private readonly Seats $seats,
         private readonly Metrics $metrics,
-        private readonly Closure $tell,
+        private readonly Telling $telling,
     ) {
     }
 
@@ -45,11 +44,11 @@ final class Failover
      */
     public function run(Closure $attempt, bool $readOnly = false, bool $repeatable = false): mixed
     {
-        $began = microtime(true);
+        $began = Clock::now();
         $call = $this->call = new Call($this->settings->timeout, $began, $repeatable || $readOnly);
         try {
             $result = Hush::around(fn (): mixed => $this->attempts($call, $attempt, $readOnly));
-            $this->metrics->called(microtime(true) - $began, $call->onReplica);
+            $this->metrics->called(Clock::now() - $began, $call->onReplica);
 
             return $result;
         } catch (Throwable $error) {
@@ -57,6 +56,7 @@ final class Failover
             throw $error;
         } finally {
             $this->call = null;
+            $this->telling->dispatch();
         }
     }
 
@@ -98,7 +98,7 @@ final class Failover
 
                 return $attempt($seat);
             } catch (RedisException $error) {
-                $troubled ??= microtime(true);
+                $troubled ??= Clock::now();
                 $this->recover($call, $seat, $error);
             }
         }
@@ -111,8 +111,10 @@ final class Failover
             $this->seats->drop($seat);
         }
         $known = $this->locator->known;
-        $meaning = $call->failed($error, microtime(true));
-        ($this->tell)(new FailoverRetried($call->place, $meaning->value, $error->getMessage(), $call->attempts));
+        $meaning = $call->failed($error, Clock::now());
+        $this->telling->note(
+            new FailoverRetried($call->place, $meaning->value, $error->getMessage(), $call->attempts),
+        );
         if ($seat?->replica) {
             return;
         }
@@ -126,8 +128,8 @@ final class Failover
     {
         $now = $this->locator->known;
         if ($before !== null && $now !== null && ! $now->address->is($before->address)) {
-            $seconds = $troubled === null ? 0.0 : microtime(true) - $troubled;
-            ($this->tell)(new MasterChanged((string) $before->address, (string) $now->address, $seconds));
+            $seconds = $troubled === null ? 0.0 : Clock::now() - $troubled;
+            $this->telling->note(new MasterChanged((string) $before->address, (string) $now->address, $seconds));
         }
         $before = $now;
     }

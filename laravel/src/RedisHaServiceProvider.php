@@ -8,8 +8,6 @@ use Illuminate\Contracts\Foundation\Application;
 use Illuminate\Redis\RedisManager;
 use Illuminate\Support\ServiceProvider;
 use RedisHa\Laravel\Console\RedisHaCommand;
-use RedisHa\Laravel\Events\FailoverRetried;
-use RedisHa\Laravel\Events\MasterChanged;
 
 /** Puts SentinelConnector in the place of Laravel's phpredis connector; REDIS_CLIENT stays phpredis. */
 final class RedisHaServiceProvider extends ServiceProvider
@@ -21,11 +19,13 @@ final class RedisHaServiceProvider extends ServiceProvider
     {
         $this->mergeConfigFrom(__DIR__ . '/../config/redis-ha.php', 'redis-ha');
         $this->app->singleton(Metrics::class);
+        $this->app->singleton(Telling::class);
         $this->app->singleton(SentinelConnector::class, fn (Application $app): SentinelConnector => new SentinelConnector(
             $app->make('config')->get('redis-ha'),
             $app->make(Metrics::class),
-            $this->tell(...),
+            $app->make(Telling::class),
             $app->storagePath() . '/framework/cache',
+            $app->version(),
         ));
         $this->app->singleton(RedisHaService::class);
         if (! class_exists(self::SERVICE)) {
@@ -44,17 +44,5 @@ final class RedisHaServiceProvider extends ServiceProvider
             $this->publishes([__DIR__ . '/../config/redis-ha.php' => $this->app->configPath('redis-ha.php')], 'redis-ha-config');
             $this->commands([RedisHaCommand::class]);
         }
-    }
-
-    /** Count, log and dispatch what happened. */
-    private function tell(object $event): void
-    {
-        $this->app->make(Metrics::class)->happened($event);
-        $this->app->make('log')->warning(match (true) {
-            $event instanceof MasterChanged => 'redis-ha: master changed',
-            $event instanceof FailoverRetried => 'redis-ha: call repeated',
-            default => 'redis-ha: ' . $event::class,
-        }, get_object_vars($event));
-        $this->app->make('events')->dispatch($event);
     }
 }

@@ -11,6 +11,7 @@ use RedisException;
 use RedisHa\Laravel\Link\Hush;
 use RedisHa\Laravel\Link\Seat;
 use RedisHa\Laravel\Retry\Command;
+use Throwable;
 
 /**
  * Laravel's connection on phpredis, whose commands survive a failover.
@@ -117,6 +118,18 @@ final class SentinelConnection extends PhpRedisConnection
         return $this->reading('sscan', fn (): mixed => parent::sscan($key, $cursor, $options));
     }
 
+    /**
+     * Load and run a script at the same node: another one may not know it.
+     *
+     * @param string $script
+     * @param int $numkeys
+     * @param mixed ...$arguments
+     */
+    public function evalsha($script, $numkeys, ...$arguments): mixed
+    {
+        return $this->executeWithFailover(fn (): mixed => parent::evalsha($script, $numkeys, ...$arguments));
+    }
+
     /** Nothing is sent before all commands were named: only then can it have been applied. */
     public function pipeline(?callable $callback = null): mixed
     {
@@ -217,14 +230,12 @@ final class SentinelConnection extends PhpRedisConnection
     /** Wait in slices: a server that hangs or was cut off says nothing, however long one waits. */
     private function block(Command $command, float $seconds): mixed
     {
-        $until = $seconds === 0.0 ? INF : microtime(true) + $seconds;
+        $until = $seconds === 0.0 ? INF : Clock::now() + $seconds;
         do {
-            $slice = (int) max(1, min(self::SLICE, ceil($until - microtime(true))));
-            $result = $this->attempt($command, fn (): mixed => $this->patiently(
-                (float) $slice,
-                fn (): mixed => parent::command($command->name, $command->blockingFor($slice)),
-            ));
-        } while (($result === false || $result === null || $result === []) && microtime(true) < $until);
+            $slice = (int) max(1, min(self::SLICE, ceil($until - Clock::now())));
+            $sliced = $command->blockingFor($slice);
+            $result = $this->attempt($sliced, fn (): mixed => parent::command($sliced->name, $sliced->arguments));
+        } while (($result === false || $result === null || $result === []) && Clock::now() < $until);
 
         return $result;
     }
@@ -247,7 +258,12 @@ final class SentinelConnection extends PhpRedisConnection
     {
         $send = function () use ($mode, $callback): mixed {
             $batch = $this->client->multi($mode);
-            $callback($batch);
+            try {
+                $callback($batch);
+            } catch (Throwable $error) {
+                self::discard($batch);
+                throw $error;
+            }
             $this->failover->sends(null);
 
             return $batch->exec();
@@ -261,6 +277,16 @@ final class SentinelConnection extends PhpRedisConnection
                 return $send();
             },
         );
+    }
+
+    /** Leave MULTI or the pipeline: what a long-lived process does next would only be queued. */
+    private static function discard(Redis $batch): void
+    {
+        try {
+            $batch->discard();
+        } catch (RedisException) {
+            // The connection is gone, and the batch with it.
+        }
     }
 
     /** Subscribe, and again on the next master; ends when the callback unsubscribed. */

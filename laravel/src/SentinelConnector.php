@@ -21,14 +21,15 @@ final class SentinelConnector extends PhpRedisConnector
 {
     /**
      * @param array<string, mixed> $defaults config/redis-ha.php
-     * @param Closure(object): void $tell
      * @param string $folder where the processes of this application leave each other the master
+     * @param string $laravel the framework's version
      */
     public function __construct(
         private readonly array $defaults,
         private readonly Metrics $metrics,
-        private readonly Closure $tell,
+        private readonly Telling $telling,
         private readonly string $folder,
+        private readonly string $laravel,
     ) {
     }
 
@@ -42,8 +43,10 @@ final class SentinelConnector extends PhpRedisConnector
         if ($settings === null) {
             return parent::connect($config, Arr::except($options, 'sentinel'));
         }
-        $own = $config['options'] ?? [];
-        $usual = Arr::except(array_merge($config, $options, $own), ['options', 'sentinel', 'url', 'username', 'scheme']);
+        $usual = Arr::except(
+            array_merge($config, $options, $this->own($config)),
+            ['options', 'sentinel', 'url', 'username', 'scheme'],
+        );
 
         return new SentinelConnection($this->failover($settings, $usual), $settings, $config);
     }
@@ -69,13 +72,15 @@ final class SentinelConnector extends PhpRedisConnector
     /** Build what asks the cluster, without connecting. */
     public function scout(Settings $settings): Scout
     {
-        return new Scout(new Dialer($settings, $this->creator()), $settings->masterName);
+        return new Scout(new Dialer($settings, $this->creator()), $settings);
     }
 
     /** @param array<string, mixed> $options */
     private function failover(Settings $settings, array $options): Failover
     {
         if ($settings->persistent) {
+            // Without it two connections of a process would share one stream, MULTI and all.
+            ini_set('redis.pconnect.pooling_enabled', '1');
             ini_set('redis.pconnect.connection_limit', (string) $settings->maxConnections);
         }
         $scout = $this->scout($settings);
@@ -83,7 +88,23 @@ final class SentinelConnector extends PhpRedisConnector
         $readers = new Readers($locator, $scout, $settings->maxLag);
         $seats = new Seats(new Dialer($settings, $this->creator(), $options), $locator, $readers);
 
-        return new Failover($settings, $locator, $seats, $this->metrics, $this->tell);
+        return new Failover($settings, $locator, $seats, $this->metrics, $this->telling);
+    }
+
+    /**
+     * Return what wins over the options for all connections: since 9.12 a connection's prefix, too.
+     *
+     * @param array<string, mixed> $config
+     * @return array<string, mixed>
+     */
+    private function own(array $config): array
+    {
+        $own = $config['options'] ?? [];
+        if (isset($config['prefix']) && version_compare($this->laravel, '9.12', '>=')) {
+            $own['prefix'] = $config['prefix'];
+        }
+
+        return $own;
     }
 
     /** @return Closure(array<string, mixed>): Redis */

@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace RedisHa\Laravel\Console;
 
 use Illuminate\Console\Command;
+use RedisHa\Laravel\Clock;
 use RedisHa\Laravel\Errors\AccessDenied;
 use RedisHa\Laravel\Errors\NoMaster;
 use RedisHa\Laravel\Errors\RedisHaException;
@@ -106,7 +107,7 @@ final class RedisHaCommand extends Command
         if ($interval <= 0 || $duration < 0) {
             return $this->usage();
         }
-        $until = $duration > 0 ? microtime(true) + $duration : INF;
+        $until = $duration > 0 ? Clock::now() + $duration : INF;
         $worst = self::HEALTHY;
         do {
             $survey = $service->survey();
@@ -115,11 +116,11 @@ final class RedisHaCommand extends Command
                 : $this->line(date('H:i:s') . " {$survey->level()}, master "
                     . ($survey->master() ?? 'unknown') . self::listed($survey->problems()));
             $worst = max($worst, self::code($survey->level()));
-            $left = $until - microtime(true);
+            $left = $until - Clock::now();
             if ($left > 0) {
                 usleep((int) (min($interval, $left) * 1_000_000));
             }
-        } while (microtime(true) < $until);
+        } while (Clock::now() < $until);
 
         return $worst;
     }

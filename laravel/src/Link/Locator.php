@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace RedisHa\Laravel\Link;
 
+use RedisHa\Laravel\Clock;
 use RedisHa\Laravel\Cluster\Address;
 use RedisHa\Laravel\Cluster\Evidence;
 use RedisHa\Laravel\Cluster\Known;
@@ -37,7 +38,7 @@ final class Locator
     /** Return the master; throws NoMaster, BadSetting, AccessDenied. */
     public function find(float $deadline): Known
     {
-        $began = microtime(true);
+        $began = Clock::now();
         while (true) {
             // After a switchover the nodes alone tell, sooner than the sentinels.
             $verdict = $this->known === null ? null : Mastership::decide($this->known, $this->evidence([]));
@@ -48,8 +49,8 @@ final class Locator
 
                 return $this->known = $verdict->master;
             }
-            $this->refuseIfHopeless($sentinels, microtime(true) - $began);
-            if (microtime(true) >= $deadline) {
+            $this->refuseIfHopeless($sentinels, Clock::now() - $began);
+            if (Clock::now() >= $deadline) {
                 $this->memory?->forget();
                 $this->known = null;
                 throw $this->notFound($verdict->reason ?? '');

@@ -30,7 +30,7 @@ final class Memory
     public function recall(): ?Known
     {
         $age = time() - (int) @filemtime($this->path);
-        $text = $age < self::LASTS ? @file_get_contents($this->path) : false;
+        $text = $age >= 0 && $age < self::LASTS ? @file_get_contents($this->path) : false;
         $found = json_decode((string) $text, true);
         if (! is_array($found) || ! isset($found['host'], $found['port'], $found['replid'], $found['epoch'])) {
             return null;

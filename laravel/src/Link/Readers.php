@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace RedisHa\Laravel\Link;
 
+use RedisHa\Laravel\Clock;
 use RedisHa\Laravel\Cluster\Address;
 use RedisHa\Laravel\Cluster\Freshness;
 use RedisHa\Laravel\Cluster\NodeView;
@@ -33,7 +34,7 @@ final class Readers
     /** Return the replica whose turn it is; null sends the read to the master. */
     public function next(): ?Address
     {
-        $now = microtime(true);
+        $now = Clock::now();
         if ($now >= $this->lookedAt + self::REFRESH) {
             $this->look();
         }
@@ -50,7 +51,7 @@ final class Readers
     /** Leave a replica that failed alone for a while. */
     public function shun(Address $address): void
     {
-        $this->shunned[(string) $address] = microtime(true) + self::LEAVE_ALONE;
+        $this->shunned[(string) $address] = Clock::now() + self::LEAVE_ALONE;
     }
 
     private function look(): void
@@ -62,7 +63,7 @@ final class Readers
         if ($master !== null) {
             // Before the replicas: else they would always seem to be behind under load.
             $view = $this->scout->askNode($master);
-            $this->freshness->mark(microtime(true), $view);
+            $this->freshness->mark(Clock::now(), $view);
         }
         $this->usable = [];
         foreach ($this->locator->nodes as $key => $address) {
@@ -71,7 +72,7 @@ final class Readers
                 $this->usable[$key] = [$address, $at];
             }
         }
-        $this->lookedAt = microtime(true);
+        $this->lookedAt = Clock::now();
     }
 
     private function freshAt(Address $address): ?float

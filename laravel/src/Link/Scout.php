@@ -6,16 +6,18 @@ namespace RedisHa\Laravel\Link;
 
 use Redis;
 use RedisException;
+use RedisHa\Laravel\Clock;
 use RedisHa\Laravel\Cluster\Address;
 use RedisHa\Laravel\Cluster\NodeView;
 use RedisHa\Laravel\Cluster\SentinelView;
 use RedisHa\Laravel\Retry\Call;
 use RedisHa\Laravel\Retry\Meaning;
+use RedisHa\Laravel\Settings;
 
 /** Asks nodes and sentinels again and again over connections that stay open. */
 final class Scout
 {
-    /** A node that doesn't answer within this time (s) is taken for gone, until it does. */
+    /** A node that doesn't answer within this time (s) at most is taken for gone, until it does. */
     private const PATIENCE = 0.4;
     /** One that let us wait is left alone for so long (s), so that it doesn't hold up the others. */
     private const LEAVE_ALONE = 1.0;
@@ -27,8 +29,15 @@ final class Scout
     /** @var array<string, RedisException> who refuses us */
     private array $denials = [];
 
-    public function __construct(private readonly Dialer $dialer, private readonly string $masterName)
+    private readonly Lineage $lineage;
+    private readonly float $patience;
+
+    public function __construct(private readonly Dialer $dialer, private readonly Settings $settings)
     {
+        $this->lineage = new Lineage();
+        // So that a look at all sentinels is over within the connect timeout, whoever is gone.
+        $share = $settings->connectTimeout / (count($settings->sentinels) + 1);
+        $this->patience = min(self::PATIENCE, $share);
     }
 
     /** Ask a data node what it is. */
@@ -47,11 +56,11 @@ final class Scout
     public function askSentinel(Address $sentinel): SentinelView
     {
         try {
-            $master = $this->ask($sentinel, 'SENTINEL', 'MASTER', $this->masterName);
+            $master = $this->ask($sentinel, 'SENTINEL', 'MASTER', $this->settings->masterName);
             if (! is_array($master)) {
                 return new SentinelView($sentinel, problem: SentinelView::UNKNOWN_NAME);
             }
-            $replicas = $this->ask($sentinel, 'SENTINEL', 'REPLICAS', $this->masterName);
+            $replicas = $this->ask($sentinel, 'SENTINEL', 'REPLICAS', $this->settings->masterName);
 
             return SentinelView::parse($sentinel, $master, is_array($replicas) ? $replicas : []);
         } catch (RedisException $error) {
@@ -62,19 +71,22 @@ final class Scout
     /** Ask anything; throws RedisException. */
     public function ask(Address $address, string ...$words): mixed
     {
+        if ($this->lineage->wasForked($this->clients)) {
+            $this->clients = [];
+        }
         $key = (string) $address;
-        $began = microtime(true);
+        $began = Clock::now();
         [$until, $why] = $this->silent[$key] ?? [0.0, ''];
         if ($began < $until) {
             throw new RedisException($why);
         }
         unset($this->denials[$key]);
         try {
-            $this->clients[$key] ??= $this->dialer->forQuestions($address, self::PATIENCE);
+            $this->clients[$key] ??= $this->dialer->forQuestions($address, $this->patience);
 
             return Hush::around(fn (): mixed => $this->clients[$key]->rawCommand(...$words));
         } catch (RedisException $error) {
-            $this->note($key, $error, microtime(true) - $began);
+            $this->note($key, $error, Clock::now() - $began);
             throw $error;
         }
     }
@@ -102,8 +114,8 @@ final class Scout
         if (Meaning::of($error->getMessage()) === Meaning::Denied) {
             $this->denials[$key] = $error;
         }
-        if ($seconds > self::PATIENCE / 2) {
-            $this->silent[$key] = [microtime(true) + self::LEAVE_ALONE, $error->getMessage()];
+        if ($seconds > $this->patience / 2) {
+            $this->silent[$key] = [Clock::now() + self::LEAVE_ALONE, $error->getMessage()];
         }
     }
 }

@@ -15,19 +15,22 @@ final class Seats
     private ?Seat $master = null;
     /** @var array<string, Seat> */
     private array $replicas = [];
+    private readonly Lineage $lineage;
 
     public function __construct(
         private readonly Dialer $dialer,
         private readonly Locator $locator,
         private readonly Readers $readers,
     ) {
+        $this->lineage = new Lineage();
     }
 
     /** Return a connection to the master, which it says it is; throws RedisException. */
     public function master(float $deadline): Seat
     {
+        $this->leaveTheParents();
         if ($this->master !== null) {
-            return $this->master;
+            return $this->awake($this->master);
         }
         $known = $this->locator->known ?? $this->locator->find($deadline);
         $client = $this->dialer->forApplication($known->address);
@@ -82,6 +85,26 @@ final class Seats
         }
         $this->replicas = [];
         $this->master = null;
+    }
+
+    private function awake(Seat $seat): Seat
+    {
+        try {
+            $seat->wake();
+        } catch (RedisException $error) {
+            $this->drop($seat);
+            throw $error;
+        }
+
+        return $seat;
+    }
+
+    private function leaveTheParents(): void
+    {
+        if ($this->lineage->wasForked([$this->master, $this->replicas])) {
+            $this->master = null;
+            $this->replicas = [];
+        }
     }
 
     private static function ask(Address $address, Redis $client): NodeView

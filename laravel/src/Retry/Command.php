@@ -22,8 +22,8 @@ final class Command
     /** Where others carry the milliseconds that they may block. */
     private const BLOCKING_MILLISECONDS = ['xread' => 2, 'xreadgroup' => 4, 'wait' => 1];
 
-    /** @param array<int, mixed> $arguments */
-    private function __construct(public readonly string $name, private readonly array $arguments)
+    /** @param list<mixed> $arguments */
+    private function __construct(public readonly string $name, public readonly array $arguments)
     {
     }
 
@@ -75,17 +75,13 @@ final class Command
     {
         $index = self::BLOCKING_MILLISECONDS[$this->name] ?? null;
 
-        return $index === null ? 0.0 : ((float) ($this->arguments[$index] ?? 0)) / 1000;
+        return $index === null ? $this->blocks() ?? 0.0 : ((float) ($this->arguments[$index] ?? 0)) / 1000;
     }
 
-    /**
-     * Return the arguments with another time to block.
-     *
-     * @return array<int, mixed>
-     */
-    public function blockingFor(int $seconds): array
+    /** Return the command with another time to block. */
+    public function blockingFor(int $seconds): self
     {
-        return [...array_slice($this->arguments, 0, -1), $seconds];
+        return new self($this->name, [...array_slice($this->arguments, 0, -1), $seconds]);
     }
 
     /**

@@ -36,7 +36,8 @@ final class CommandTest extends TestCase
     {
         $command = Command::of('blpop', [['a', 'b'], 30]);
         self::assertSame(30.0, $command->blocks());
-        self::assertSame([['a', 'b'], 1], $command->blockingFor(1));
+        self::assertSame([['a', 'b'], 1], $command->blockingFor(1)->arguments);
+        self::assertSame(1.0, $command->blockingFor(1)->extraPatience());
         self::assertNull(Command::of('lpop', ['a'])->blocks());
     }
 

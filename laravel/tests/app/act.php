@@ -27,7 +27,8 @@ $repeat = static function (int $perSecond, Closure $act) use ($until, $say): voi
         try {
             $say(n: $n, at: microtime(true), ok: true, value: $act($n));
         } catch (Throwable $error) {
-            $say(n: $n, at: microtime(true), ok: false, error: $error::class, text: $error->getMessage());
+            $spent = microtime(true) - $began;
+            $say(n: $n, at: microtime(true), ok: false, error: $error::class, text: $error->getMessage(), seconds: $spent);
         }
         usleep((int) max(0, (1 / $perSecond - (microtime(true) - $began)) * 1_000_000));
     }

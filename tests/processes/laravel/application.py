@@ -5,18 +5,21 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+from redis_ha.connection import Address
 from tests.processes import cluster_files as files
 from tests.processes.cluster import REPOSITORY, Cluster
 
 PACKAGE = REPOSITORY / "laravel"
-PHP = os.environ.get("REDIS_HA_TEST_PHP", "php")
+# PHP of this machine's Debian, and of the next release: `make test` brings both.
+GENERATIONS = (os.environ.get("REDIS_HA_TEST_PHP", "php"), "php-trixie")
 # Where `redis-ha` and Python of this environment are.
 BIN = Path(sys.executable).parent
 
@@ -83,26 +86,30 @@ class Actor:
 
 @dataclass
 class Application:
-    """The application on one cluster; `stock` leaves the package out."""
+    """The application on one cluster, which `connection` leads to."""
 
-    cluster: Cluster
+    connection: Mapping[str, str]
     directory: Path
+    php: str = GENERATIONS[0]
+    scripts: Path = PACKAGE / "tests" / "app"
     actors: list[Actor] = field(default_factory=list)
 
-    @classmethod
     @contextmanager
-    def on(cls, cluster: Cluster, directory: Path) -> Iterator["Application"]:
-        """Give the application and end its processes at the end."""
-        application = cls(cluster, directory)
+    def running(self) -> Iterator[Self]:
+        """End its processes at the end."""
         try:
-            yield application
+            yield self
         finally:
-            for actor in application.actors:
+            for actor in self.actors:
                 actor.end()
 
     @property
     def jobs(self) -> Path:
         return self.directory / "jobs"
+
+    @property
+    def jobs_done(self) -> set[str]:
+        return set(self.jobs.read_text().split()) if self.jobs.exists() else set()
 
     @property
     def log(self) -> str:
@@ -111,23 +118,23 @@ class Application:
 
     def environment(self, **more: str) -> dict[str, str]:
         own = {"TEST_APP_STORAGE": str(self.directory / "storage"), "TEST_APP_JOBS": str(self.jobs)}
-        return {**os.environ, **settings(self.cluster), **own, **more}
+        return {**os.environ, **self.connection, **own, **more}
 
     def act(self, role: str, seconds: float, name: str = "0", **more: str) -> Actor:
         """Start a process in one of act.php's roles."""
-        return self._start(["act.php", role, f"{seconds:g}", name], **more)
+        return self.start(["act.php", role, f"{seconds:g}", name], **more)
 
-    def stock(self, seconds: float, name: str) -> Actor:
-        """Start a writer with Laravel's own configuration, pointed at the present master."""
-        port = str(self.cluster.master.address.port)
-        return self.act("write", seconds, name, TEST_APP_STOCK="1", REDIS_PORT=port)
+    def stock(self, seconds: float, name: str, *, at: Address) -> Actor:
+        """Start a writer with Laravel's own configuration, which names one node."""
+        place = {"REDIS_HOST": at.host, "REDIS_PORT": str(at.port)}
+        return self.act("write", seconds, name, TEST_APP_STOCK="1", **place)
 
-    def artisan_running(self, *arguments: str) -> Actor:
-        return self._start(["artisan.php", *arguments])
+    def artisan_running(self, *arguments: str, **more: str) -> Actor:
+        return self.start(["artisan.php", *arguments], **more)
 
     def artisan(self, *arguments: str, timeout: float = 60.0, **more: str) -> tuple[int, str]:
         """Run `php artisan`; return its exit code and what it printed."""
-        command = [*php(), str(PACKAGE / "tests" / "app" / "artisan.php"), *arguments]
+        command = [self.command, str(self.scripts / "artisan.php"), *arguments]
         done = subprocess.run(
             command,
             env=self.environment(**more),
@@ -138,25 +145,50 @@ class Application:
         )
         return done.returncode, done.stdout + done.stderr
 
-    def _start(self, arguments: list[str], **more: str) -> Actor:
-        output = self.directory / f"actor-{len(self.actors)}-{arguments[1].replace(':', '-')}"
-        script = PACKAGE / "tests" / "app" / arguments[0]
+    def start(self, arguments: list[str], **more: str) -> Actor:
+        """Start a script of the application with its arguments."""
+        return self.start_php([str(self.scripts / arguments[0]), *arguments[1:]], **more)
+
+    def start_php(self, arguments: list[str], **more: str) -> Actor:
+        """Start PHP with these arguments."""
+        output = self.directory / f"actor-{len(self.actors)}"
         with output.open("wb") as out, output.with_suffix(".err").open("wb") as err:
             process = subprocess.Popen(
-                [*php(), str(script), *arguments[1:]],
-                env=self.environment(**more),
-                stdout=out,
-                stderr=err,
+                [self.command, *arguments], env=self.environment(**more), stdout=out, stderr=err
             )
         self.actors.append(Actor(process, output))
         return self.actors[-1]
 
+    @property
+    def command(self) -> str:
+        """Return the path of its PHP."""
+        path = shutil.which(self.php)
+        assert path, f"{self.php} is not here: `make test` brings it"
+        return path
 
-def php() -> list[str]:
-    """Return the command line that PHP starts with."""
-    path = shutil.which(PHP)
-    assert path, "php is not installed: `make test` installs it"
-    return [path]
+    def wait_for(self, condition: Callable[[], bool], timeout: float = 20.0) -> None:
+        """Poll until the condition holds; fail with what the processes said last."""
+        deadline = time.monotonic() + timeout
+        while not condition():
+            assert time.monotonic() < deadline, f"not within {timeout} s: {self.last_words()}"
+            time.sleep(0.05)
+
+    def last_words(self) -> list[str]:
+        return [
+            f"{a.output.name}: {a.output.with_suffix('.err').read_text()[-300:]} {a.lines[-1:]}"
+            for a in self.actors
+        ]
+
+
+@dataclass
+class ClusterApplication(Application):
+    """The application on a cluster of processes."""
+
+    cluster: Cluster = field(kw_only=True)
+
+    @classmethod
+    def on(cls, cluster: Cluster, directory: Path, php: str = GENERATIONS[0]) -> Self:
+        return cls(settings(cluster), directory, php, cluster=cluster)
 
 
 def gap(actors: list[Actor]) -> float:

@@ -1,21 +1,23 @@
 """What the application is told when its configuration is wrong, and what its commands say."""
 
 import json
+import socket
 import subprocess
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.processes.cluster import free_ports
-from tests.processes.laravel.application import Application
+from tests.processes.laravel.application import ClusterApplication
 
 # A PHP process with Laravel takes part of a second to start.
 START_SECONDS = 1.5
 CONNECT_TIMEOUT = 1.0
 
 
-def _away(application: Application) -> dict[str, str]:
+def _away(application: ClusterApplication) -> dict[str, str]:
     ports = free_ports(3)
     return {f"REDIS_SENTINEL_PORT_{n}": str(port) for n, port in enumerate(ports, start=1)}
 
@@ -26,13 +28,14 @@ def _away(application: Application) -> dict[str, str]:
         ({f"REDIS_SENTINEL_HOST_{n}": "" for n in (1, 2, 3)}, "REDIS_SENTINEL_HOST_1"),
         ({"REDIS_SENTINEL_MASTER": "theirmaster"}, "REDIS_SENTINEL_MASTER"),
         ({"REDIS_PASSWORD": "wrong"}, "REDIS_PASSWORD"),
+        ({"REDIS_USERNAME": "nobody"}, "REDIS_USERNAME"),
         ({"REDIS_TLS_CA": "/nowhere/ca.crt"}, "REDIS_TLS_CA"),
         (None, "REDIS_SENTINEL_HOST_"),
     ],
-    ids=["no sentinel", "master name", "password", "no CA file", "all sentinels down"],
+    ids=["no sentinel", "master name", "password", "user", "no CA file", "all sentinels down"],
 )
 def test_one_error_names_the_setting_at_fault(
-    application: Application, wrong: dict[str, str] | None, named: str
+    application: ClusterApplication, wrong: dict[str, str] | None, named: str
 ) -> None:
     began = time.monotonic()
     code, text = application.artisan("redis:ha", "status", **(wrong or _away(application)))
@@ -43,7 +46,23 @@ def test_one_error_names_the_setting_at_fault(
     assert {named in failure for failure in actor.failures} == {True}, actor.failures
 
 
-def test_another_ca_is_said(application: Application, tmp_path: Path) -> None:
+def test_sentinels_that_never_answer_are_said_within_the_connect_timeout(
+    application: ClusterApplication,
+) -> None:
+    with ExitStack() as held:
+        silent = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(3)]
+        ports = {
+            f"REDIS_SENTINEL_PORT_{number}": str(listener.getsockname()[1])
+            for number, listener in enumerate(silent, start=1)
+        }
+        actor = application.act("metrics", 0.1, **ports)
+        actor.wait(20)
+    assert "REDIS_SENTINEL_HOST_" in actor.failures[0]
+    # A loaded machine takes its time for three handshakes that fail.
+    assert actor.lines[0]["seconds"] < CONNECT_TIMEOUT + 0.3
+
+
+def test_another_ca_is_said(application: ClusterApplication, tmp_path: Path) -> None:
     other = tmp_path / "other.crt"
     command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=other"
     key = str(tmp_path / "other.key")
@@ -53,7 +72,7 @@ def test_another_ca_is_said(application: Application, tmp_path: Path) -> None:
     assert "REDIS_TLS_CA" in actor.failures[0]
 
 
-def test_the_command_says_how_the_cluster_is(application: Application) -> None:
+def test_the_command_says_how_the_cluster_is(application: ClusterApplication) -> None:
     code, text = application.artisan("redis:ha", "status", "--json")
     found = json.loads(text)
     assert (code, found["level"]) == (0, "healthy"), text
@@ -72,13 +91,13 @@ def test_the_command_says_how_the_cluster_is(application: Application) -> None:
     assert application.artisan("redis:ha", "nonsense")[0] == 2
 
 
-def test_failover_without_its_command_says_how_to_get_it(application: Application) -> None:
+def test_failover_without_its_command_says_how_to_get_it(application: ClusterApplication) -> None:
     code, text = application.artisan("redis:ha", "failover", "--yes", REDIS_HA_COMMAND="nowhere-ha")
     assert code == 1
     assert "REDIS_HA_COMMAND" in text
 
 
-def test_reads_go_to_replicas_and_writes_do_not(application: Application) -> None:
+def test_reads_go_to_replicas_and_writes_do_not(application: ClusterApplication) -> None:
     reader = application.act("read", 2.0)
     reader.wait(20)
     assert not reader.failures
@@ -92,7 +111,7 @@ def test_reads_go_to_replicas_and_writes_do_not(application: Application) -> Non
     assert transaction.lines[0]["piped"] == [True, "1"]
 
 
-def test_a_subscription_moves_to_the_next_master(application: Application) -> None:
+def test_a_subscription_moves_to_the_next_master(application: ClusterApplication) -> None:
     listener = application.act("hear", 30)
     old = application.cluster.master
     application.cluster.wait_for(lambda: _said(application, listener, "one"))
@@ -101,7 +120,7 @@ def test_a_subscription_moves_to_the_next_master(application: Application) -> No
     application.cluster.wait_for(lambda: _said(application, listener, "two"))
 
 
-def _said(application: Application, listener: object, message: str) -> bool:
+def _said(application: ClusterApplication, listener: object, message: str) -> bool:
     with application.cluster.settled_master().client() as client:
         client.publish("test:news", message)
     return message in [line["value"] for line in listener.lines]  # type: ignore[attr-defined]

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from tests.processes.cluster import Process
-from tests.processes.laravel.application import Actor, Application
+from tests.processes.laravel.application import Actor, ClusterApplication
 
 PATIENCE = {"REDIS_READ_TIMEOUT": "0.5"}
 
 
 def test_a_write_that_may_have_been_applied_is_not_made_twice(
-    application: Application, tmp_path: Path
+    application: ClusterApplication, tmp_path: Path
 ) -> None:
     actor, master = _sent_to_a_hanging_master(application, tmp_path, "strict")
     application.cluster.wait_for(lambda: len(actor.lines) == 2)
@@ -19,7 +19,9 @@ def test_a_write_that_may_have_been_applied_is_not_made_twice(
     assert _writes(application) <= 1
 
 
-def test_one_that_is_declared_idempotent_is(application: Application, tmp_path: Path) -> None:
+def test_one_that_is_declared_idempotent_is(
+    application: ClusterApplication, tmp_path: Path
+) -> None:
     actor, master = _sent_to_a_hanging_master(application, tmp_path, "idempotent")
     application.cluster.wait_for(lambda: "redis-ha: call repeated" in application.log)
     master.resume()
@@ -30,7 +32,7 @@ def test_one_that_is_declared_idempotent_is(application: Application, tmp_path: 
 
 
 def _sent_to_a_hanging_master(
-    application: Application, directory: Path, name: str
+    application: ClusterApplication, directory: Path, name: str
 ) -> tuple[Actor, Process]:
     go = directory / "go"
     actor = application.act("once", 30, name, TEST_APP_GO=str(go), **PATIENCE)
@@ -40,6 +42,6 @@ def _sent_to_a_hanging_master(
     return actor, master
 
 
-def _writes(application: Application) -> int:
+def _writes(application: ClusterApplication) -> int:
     with application.cluster.settled_master().client(timeout=5.0) as client:
         return int(client.llen("test:once"))

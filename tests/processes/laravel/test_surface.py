@@ -1,9 +1,9 @@
 """Session, broadcasting, locks, tags, transactions: what Laravel does on Redis, on each master."""
 
-from tests.processes.laravel.application import Application
+from tests.processes.laravel.application import ClusterApplication
 
 
-def test_what_laravel_does_on_redis_goes_on_after_a_crash(application: Application) -> None:
+def test_what_laravel_does_on_redis_goes_on_after_a_crash(application: ClusterApplication) -> None:
     cluster = application.cluster
     listener = application.act("hear", 60)
 

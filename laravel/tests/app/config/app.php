@@ -25,7 +25,8 @@ return [
         Illuminate\Redis\RedisServiceProvider::class,
         Illuminate\Session\SessionServiceProvider::class,
         Illuminate\View\ViewServiceProvider::class,
-        ...(getenv('TEST_APP_STOCK') ? [] : [RedisHa\Laravel\RedisHaServiceProvider::class]),
+        // Laravel finds by itself what composer installed.
+        ...(getenv('TEST_APP_STOCK') || is_dir(base_path('vendor')) ? [] : [RedisHa\Laravel\RedisHaServiceProvider::class]),
     ],
     'aliases' => [],
 ];

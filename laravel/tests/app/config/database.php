@@ -5,7 +5,7 @@ declare(strict_types=1);
 $user = ['username' => env('REDIS_USERNAME'), 'password' => env('REDIS_PASSWORD'), 'database' => 0];
 // Stock Laravel: one address. Laravel 8 sends no user name, so the pair is in the password.
 $stock = [
-    'host' => '127.0.0.1',
+    'host' => env('REDIS_HOST', '127.0.0.1'),
     'port' => env('REDIS_PORT'),
     'password' => [env('REDIS_USERNAME'), env('REDIS_PASSWORD')],
     'database' => 0,

@@ -1,0 +1,144 @@
+"""Long-lived and unusual processes: idle ones, forks, half-made batches, options, listeners."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.processes.laravel.application import GENERATIONS, Actor, ClusterApplication
+
+both_generations = pytest.mark.parametrize("php", GENERATIONS, indirect=True)
+
+
+def outcome(application: ClusterApplication, actor: Actor) -> dict[str, Any]:
+    """Return the last line of a process that ends by itself."""
+    assert actor.wait(30) == 0, application.last_words()
+    return actor.lines[-1]
+
+
+@contextmanager
+def in_between(application: ClusterApplication, role: str, go: Path) -> Iterator[Actor]:
+    """Start a role, do what the block does while it waits, and let it go on."""
+    actor = application.start(["odd.php", role], TEST_APP_GO=str(go))
+    application.wait_for(lambda: bool(actor.lines))
+    yield actor
+    go.touch()
+
+
+def kill_connections(application: ClusterApplication) -> None:
+    """Close what the application holds open, as a server's `timeout` does."""
+    with application.cluster.master.client() as client:
+        assert client.execute_command("CLIENT", "KILL", "USER", "app") > 0
+
+
+@both_generations
+def test_a_connection_closed_while_idle_costs_no_write(
+    application: ClusterApplication, tmp_path: Path
+) -> None:
+    with in_between(application, "idle", tmp_path / "go") as actor:
+        kill_connections(application)
+        # As long as the package takes for idle.
+        time.sleep(1.2)
+    assert outcome(application, actor) == {"error": None, "value": 2}
+
+
+@both_generations
+def test_parent_and_child_of_a_fork_do_not_share_a_connection(
+    application: ClusterApplication,
+) -> None:
+    found = outcome(application, application.start(["odd.php", "fork"]))
+    assert found == {"error": None, "after": None, "child": 0, "value": 202}
+
+
+@both_generations
+def test_a_batch_that_fails_halfway_leaves_nothing_behind(application: ClusterApplication) -> None:
+    found = outcome(application, application.start(["odd.php", "abandon"]))
+    assert found == {"errors": ["LogicException"] * 2, "half": None, "next": 1}
+
+
+@both_generations
+def test_connections_with_options_of_their_own_keep_them_on_the_next_master(
+    application: ClusterApplication, php: str, tmp_path: Path
+) -> None:
+    cluster, old = application.cluster, application.cluster.master
+    with in_between(application, "options", tmp_path / "go") as actor:
+        old.kill()
+        new = cluster.wait_for_master(other_than=old)
+    value = {"deep": [1, 2.5, None]}
+    assert outcome(application, actor) == {
+        "object": value,
+        "popped": ["packed:list", {"a": 1}],
+        "own": "1",
+        "plain": "text",
+        "scripted": "text",
+    }
+    with new.client() as client:
+        client.execute_command("SELECT", "3")
+        # From Laravel 9 on a connection's own prefix wins over that of all.
+        own = "test:key" if php == GENERATIONS[0] else "own:key"
+        assert set(client.keys("*")) == {"packed:object", own}
+
+
+def test_listeners_may_use_redis_and_may_fail(
+    application: ClusterApplication, tmp_path: Path
+) -> None:
+    cluster, old = application.cluster, application.cluster.master
+    with in_between(application, "listen", tmp_path / "go") as actor:
+        old.kill()
+        cluster.wait_for_master(other_than=old)
+    assert outcome(application, actor) == {"value": True, "heard": 1}
+    assert "a listener of its own" in application.log
+
+
+def test_a_block_longer_than_the_patience_ends_in_its_time(
+    application: ClusterApplication,
+) -> None:
+    found = outcome(application, application.start(["odd.php", "short"], REDIS_READ_TIMEOUT="0.4"))
+    assert found["value"] is None
+    assert 1.0 <= found["seconds"] < 1.5
+
+
+@pytest.fixture
+def clock(application: ClusterApplication) -> Iterator[Callable[[], None]]:
+    """Write the time into `clock` at the master whenever it is called."""
+    with application.cluster.master.client() as client:
+        yield lambda: client.set("test:clock", repr(time.time()))
+
+
+def test_a_read_is_never_older_than_the_lag_limit(
+    application: ClusterApplication, clock: Callable[[], None]
+) -> None:
+    most = 1.5
+    clock()
+    settings = {"REDIS_READ_SPLIT": "true", "REDIS_MAX_LAG": f"{most}", "TEST_APP_SECONDS": "8"}
+    reader = application.start(["odd.php", "clock"], **settings)
+    application.wait_for(lambda: bool(reader.lines))
+    cut = False
+    while reader.process.poll() is None:
+        clock()
+        time.sleep(0.02)
+        if not cut and len(reader.lines) > 100:
+            _let_replicas_fall_behind(application)
+            cut = True
+    lines = reader.lines
+    assert cut
+    assert reader.process.returncode == 0, application.last_words()
+    oldest = max(line["age"] for line in lines)
+    # Between the look at the replicas, the read and the comparison a busy machine takes its time.
+    assert oldest < most + 0.5
+    assert oldest > 0.5, "nothing was read from a replica left behind"
+    reads = [line["metrics"]["replica_reads"] for line in lines]
+    assert reads[80] > 60, "replicas served"
+    assert reads[-1] == reads[-50], "the master serves when no replica is fresh"
+
+
+def _let_replicas_fall_behind(application: ClusterApplication) -> None:
+    """Have every replica lose its link and be refused a new one; it goes on answering."""
+    for replica in application.cluster.replicas:
+        with replica.client() as client:
+            client.config_set("masterauth", "wrong")
+    with application.cluster.master.client() as client:
+        client.execute_command("CLIENT", "KILL", "TYPE", "replica")
