@@ -1,4 +1,4 @@
-"""What the backup worker says of the last backup and its proof, asked by its own command."""
+"""What the backup worker says of its backups and their proofs, asked by its own command."""
 
 import json
 import shutil
@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ PROGRAM = "backup-worker"
 class BackupReport:
     """The last snapshot and how long ago (s) it was taken and proven; None where there is none.
 
+    `interval` (s) is from one snapshot to the next; `follows` names the node whose stream the log
+    is made of, and `log_age` (s) how old the oldest byte is that the store doesn't hold yet.
     `absent` says why the worker can't be asked, "" when it was.
     """
 
@@ -25,17 +28,46 @@ class BackupReport:
     proof_age: float | None = None
     running: bool = False
     troubles: tuple[str, ...] = ()
+    interval: float | None = None
+    role: str = ""
+    follows: str = ""
+    log_age: float | None = None
     absent: str = ""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A snapshot in the store; `taken_at` in seconds since 1970, `state` as `list` prints it."""
+
+    id: str
+    taken_at: float
+    state: str
+    note: str = ""
 
 
 def ask_backup(settings: Mapping[str, str], environ: Mapping[str, str]) -> BackupReport:
     """Run `backup-worker status --json` with the cluster's settings, for a bounded time."""
+    done = _run("status", settings, environ)
+    return BackupReport(absent=done) if isinstance(done, str) else parse(done.stdout, done.stderr)
+
+
+def ask_snapshots(
+    settings: Mapping[str, str], environ: Mapping[str, str]
+) -> tuple[Snapshot, ...] | str:
+    """Run `backup-worker list --json` the same way; a text says why that can't be known."""
+    done = _run("list", settings, environ)
+    return done if isinstance(done, str) else parse_snapshots(done.stdout, done.stderr)
+
+
+def _run(
+    word: str, settings: Mapping[str, str], environ: Mapping[str, str]
+) -> "subprocess.CompletedProcess[str] | str":
     if not any(settings.get(name) for name in ("REDIS_BACKUP_CONTAINER", "REDIS_BACKUP_STATE")):
-        return BackupReport(absent="no backup is set up here (REDIS_BACKUP_CONTAINER)")
+        return "no backup is set up here (REDIS_BACKUP_CONTAINER)"
     program = shutil.which(PROGRAM) or str(Path(sys.executable).with_name(PROGRAM))
     try:
-        done = subprocess.run(
-            [program, "status", "--json"],
+        return subprocess.run(
+            [program, word, "--json"],
             env={**environ, **settings},
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -44,23 +76,46 @@ def ask_backup(settings: Mapping[str, str], environ: Mapping[str, str]) -> Backu
             check=False,
         )
     except FileNotFoundError:
-        return BackupReport(absent=f"there is no {PROGRAM} command here")
+        return f"there is no {PROGRAM} command here"
     except subprocess.TimeoutExpired:
-        return BackupReport(absent=f"{PROGRAM} did not answer within {_SECONDS} s")
-    return parse(done.stdout, done.stderr)
+        return f"{PROGRAM} did not answer within {_SECONDS} s"
 
 
 def parse(stdout: str, stderr: str) -> BackupReport:
     """Read what the command printed."""
     try:
         fields: Any = json.loads(stdout)
+        log = fields.get("log") or {}
         return BackupReport(
             snapshot=fields.get("snapshot"),
             snapshot_age=fields.get("snapshot_age"),
             proof_age=fields.get("proof_age"),
             running=bool(fields["running"]),
             troubles=tuple(str(trouble) for trouble in fields["troubles"]),
+            interval=fields.get("interval"),
+            role=str(fields.get("role", "")),
+            follows=str(log.get("source", "")),
+            log_age=log.get("behind_seconds"),
         )
     except (ValueError, KeyError, TypeError, AttributeError):
-        lines = stderr.strip().splitlines() or ["it printed nothing that could be read"]
-        return BackupReport(absent=lines[-1].removeprefix(f"{PROGRAM}: "))
+        return BackupReport(absent=_last_words(stderr))
+
+
+def parse_snapshots(stdout: str, stderr: str) -> tuple[Snapshot, ...] | str:
+    """Read what `list` printed, newest first; a text says why it can't be read."""
+    try:
+        return tuple(_snapshot(fields) for fields in json.loads(stdout))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return _last_words(stderr)
+
+
+def _snapshot(fields: Mapping[str, Any]) -> Snapshot:
+    proof = fields.get("proof") or {}
+    note = proof.get("cause") or fields.get("problem") or fields.get("note") or ""
+    taken_at = datetime.fromisoformat(fields["taken_at"]).timestamp()
+    return Snapshot(str(fields["id"]), taken_at, str(fields["state"]), str(note))
+
+
+def _last_words(stderr: str) -> str:
+    lines = stderr.strip().splitlines() or ["it printed nothing that could be read"]
+    return lines[-1].removeprefix(f"{PROGRAM}: ")

@@ -110,7 +110,9 @@ def _agreement(survey: Survey) -> Iterator[Finding]:
                 "agreement",
                 survey.name(other.address),
                 "says it is a master too",
-                remedy=f"make it a replica: REPLICAOF {master.host} {master.port}",
+                remedy="wait for the failover to end"
+                if any(sentinel.view.failing_over for sentinel in survey.answering)
+                else f"make it a replica: REPLICAOF {master.host} {master.port}",
             )
 
 

@@ -1,0 +1,1 @@
+"""A page that shows one cluster, served on this machine only."""
