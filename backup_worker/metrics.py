@@ -1,12 +1,8 @@
 """The worker's status as Prometheus metrics, over TLS."""
 
-import ssl
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from socketserver import ThreadingMixIn
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -14,10 +10,10 @@ from prometheus_client.registry import Collector
 
 from backup_worker.errors import UsageError
 from backup_worker.status import LogState, WorkerStatus
+from redis_ha import serving
 from redis_ha.connection import Address
 
 _PREFIX = "redis_backup_"
-_CLIENT_SECONDS = 10.0
 Family = GaugeMetricFamily | CounterMetricFamily
 
 
@@ -73,42 +69,21 @@ def served(
     """Serve `https://address/metrics` during the block; gives the port. Raises UsageError."""
     registry = CollectorRegistry()
     registry.register(StatusCollector(status))
-    try:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate, private_key)
-        server = make_server(
-            address.host, address.port, make_wsgi_app(registry), _Server, handler_class=_Handler
-        )
-    except OSError as error:
-        raise UsageError(
-            operation="serve",
-            subject=f"metrics on {address}",
-            cause=error.strerror or str(error),
-            hint="set REDIS_BACKUP_METRICS_HOST and _PORT to a free address, or leave them out",
-        ) from error
-    # Each client's handshake happens in its own thread: a silent one holds up nobody.
-    server.socket = context.wrap_socket(
-        server.socket, server_side=True, do_handshake_on_connect=False
-    )
-    thread = threading.Thread(target=server.serve_forever, name="metrics", daemon=True)
-    thread.start()
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
-class _Server(ThreadingMixIn, WSGIServer):
-    daemon_threads = True
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing: whoever breaks off a scrape knows it."""
-
-
-class _Handler(WSGIRequestHandler):
-    timeout = _CLIENT_SECONDS
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing of each scrape."""
+    with ExitStack() as stack:
+        try:
+            port = stack.enter_context(
+                serving.served(
+                    make_wsgi_app(registry),
+                    address,
+                    certificate=certificate,
+                    private_key=private_key,
+                )
+            )
+        except OSError as error:
+            raise UsageError(
+                operation="serve",
+                subject=f"metrics on {address}",
+                cause=error.strerror or str(error),
+                hint="set REDIS_BACKUP_METRICS_HOST and _PORT to a free address, or leave them out",
+            ) from error
+        yield port

@@ -54,12 +54,14 @@ USERS: tuple[AclUser, ...] = (
     AclUser("replica", data="resetkeys resetchannels -@all +psync +replconf +ping"),
     AclUser(
         "exporter",
-        # It asks the witnesses how they are.
+        # It asks the witnesses how they are, and by a dry run what a failover needs (`ready`).
         data=f"resetkeys resetchannels {_ASK_WITNESSES} -@all +subscribe +publish +ping +info "
         "+select +client|setname +client|list +config|get +slowlog|len +slowlog|get "
-        "+latency|latest +latency|histogram +cluster|info",
+        "+latency|latest +latency|histogram +cluster|info +time +pubsub|numsub +acl|log "
+        "+acl|getuser +acl|dryrun",
         sentinel="resetkeys resetchannels -@all +ping +info +client|setname +sentinel|masters "
-        "+sentinel|master +sentinel|replicas +sentinel|slaves +sentinel|sentinels",
+        "+sentinel|master +sentinel|replicas +sentinel|slaves +sentinel|sentinels "
+        "+sentinel|myid +sentinel|ckquorum +acl|log +acl|getuser +acl|dryrun",
     ),
     AclUser(
         "backup",

@@ -11,7 +11,7 @@ from typing import Any
 from infra.config import ClusterConfig, MiB
 from infra.errors import PlanRefused, Problem
 from infra.prediction import Prediction, predict
-from infra.topology import WORKER_HOST, Topology, arrange, lay_out
+from infra.topology import LAST_HOST, Topology, arrange, lay_out
 from infra.zone_rules import ZONE_RULES
 from infra.zones import zones_of
 
@@ -21,6 +21,8 @@ PROCESS_OVERHEAD_MB = 64
 HIGHEST_PORT = 65_535
 # The least that a server needs to write what it holds and exit.
 SHUTDOWN_SECONDS = 5
+# What Prometheus writes before it makes its first block of two hours (MiB).
+LEAST_RETENTION_MB = 128
 
 Rule = Callable[[ClusterConfig], Iterator[Problem]]
 
@@ -159,12 +161,12 @@ def _replicas(config: ClusterConfig) -> Iterator[Problem]:
 
 def _subnet(config: ClusterConfig) -> Iterator[Problem]:
     subnet = config.layout.subnet
-    if subnet.num_addresses < WORKER_HOST + 2:
+    if subnet.num_addresses < LAST_HOST + 2:
         yield Problem(
             "subnet",
             str(subnet),
             f"it holds {subnet.num_addresses} addresses, but the nodes use its first "
-            f"{WORKER_HOST + 1}",
+            f"{LAST_HOST + 1}",
             "set a /26 or larger",
         )
     if not subnet.is_private:
@@ -266,6 +268,24 @@ def _backup_store(config: ClusterConfig) -> Iterator[Problem]:
         )
 
 
+def _monitoring(config: ClusterConfig) -> Iterator[Problem]:
+    settings = config.monitoring
+    if settings.alert_webhook and not settings.monitoring:
+        yield Problem(
+            "alertWebhook",
+            "[secret]",
+            "without monitoring nobody raises an alert",
+            "set monitoring to true, or remove it: pulumi config rm alertWebhook",
+        )
+    if settings.prometheus_retention_size.bytes < LEAST_RETENTION_MB * MiB:
+        yield Problem(
+            "prometheusRetentionSize",
+            str(settings.prometheus_retention_size),
+            "Prometheus takes 0 for no bound, and below this the last hours alone are larger",
+            f"set it to {LEAST_RETENTION_MB}mb or more",
+        )
+
+
 def _certificates(config: ClusterConfig) -> Iterator[Problem]:
     times = config.certificates
     if times.certificate_renewal_hours >= times.certificate_validity_hours:
@@ -299,4 +319,4 @@ RULES: tuple[Rule, ...] = (
     _certificates,
 )
 # Of a cluster on one Docker host; what a cluster in zones may not be is in infra.zone_rules.
-HOST_RULES: tuple[Rule, ...] = (_subnet, _backup_store)
+HOST_RULES: tuple[Rule, ...] = (_subnet, _backup_store, _monitoring)

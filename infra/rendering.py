@@ -22,7 +22,7 @@ FILE_NAMES: dict[Role, tuple[str, ...]] = {
     "sentinel": ("node.json", "sentinel.conf", "users.acl"),
 }
 
-_TEMPLATES = Environment(
+TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
     undefined=StrictUndefined,
     trim_blocks=True,
@@ -52,7 +52,7 @@ class BackupKeys:
 
 def redis_conf(plan: Plan, node: Node, *, passwords: Passwords, paths: Paths = Paths()) -> str:
     """Write a data node's redis.conf, without a role."""
-    return _TEMPLATES.get_template("redis.conf.j2").render(
+    return TEMPLATES.get_template("redis.conf.j2").render(
         node=node,
         paths=paths,
         engine=plan.config.engine,
@@ -63,7 +63,7 @@ def redis_conf(plan: Plan, node: Node, *, passwords: Passwords, paths: Paths = P
 
 def sentinel_conf(plan: Plan, node: Node, *, passwords: Passwords, paths: Paths = Paths()) -> str:
     """Write a sentinel's seed, which names the initial master."""
-    return _TEMPLATES.get_template("sentinel.conf.j2").render(
+    return TEMPLATES.get_template("sentinel.conf.j2").render(
         node=node,
         paths=paths,
         master=plan.topology.initial_master,
@@ -126,9 +126,9 @@ def worker_environment(
     """Give the worker's settings; the operator's password, which a restore needs, stays outside."""
     worker, backup = plan.topology.worker, plan.config.backup
     return {
-        **_sentinel_environment(plan),
+        **sentinel_environment(plan),
         **_backup_environment(plan, keys),
-        **_user_environment(("backup", "replica"), passwords),
+        **user_environment(("backup", "replica"), passwords),
         **_object_store_environment(plan),
         "REDIS_TLS_CA": f"{paths.config}/tls/ca.crt",
         "REDIS_BACKUP_ENABLED": json.dumps(backup.backup_enabled),
@@ -151,9 +151,9 @@ def worker_environment(
 def host_environment(plan: Plan, *, passwords: Passwords, keys: BackupKeys) -> dict[str, str]:
     """Give the settings for whoever works with the cluster from the host (.env.redis-ha)."""
     return {
-        **_sentinel_environment(plan),
-        **_node_environment(plan),
-        **_user_environment(("app", "operator", "backup"), passwords),
+        **sentinel_environment(plan),
+        **node_environment(plan),
+        **user_environment(("app", "operator", "backup"), passwords),
         **_backup_environment(plan, keys),
         "REDIS_WITNESS": json.dumps(plan.config.sentinel.witness),
         "REDIS_BACKUP_CONTAINER": plan.topology.worker.container,
@@ -169,7 +169,8 @@ def _addresses(nodes: Sequence[Node]) -> list[dict[str, Any]]:
     return [{"name": n.name, "host": n.host, "port": n.port} for n in nodes]
 
 
-def _sentinel_environment(plan: Plan) -> dict[str, str]:
+def sentinel_environment(plan: Plan) -> dict[str, str]:
+    """Name the sentinels and what they call the master."""
     settings = {"REDIS_SENTINEL_MASTER": plan.config.sentinel.master_name}
     for number, node in enumerate(plan.topology.sentinels, start=1):
         settings[f"REDIS_SENTINEL_HOST_{number}"] = node.host
@@ -177,7 +178,7 @@ def _sentinel_environment(plan: Plan) -> dict[str, str]:
     return settings
 
 
-def _node_environment(plan: Plan) -> dict[str, str]:
+def node_environment(plan: Plan) -> dict[str, str]:
     """Name the data nodes as they are called here, and everybody's container."""
     settings: dict[str, str] = {}
     for number, node in enumerate(plan.topology.data_nodes, start=1):
@@ -190,7 +191,7 @@ def _node_environment(plan: Plan) -> dict[str, str]:
     return settings
 
 
-def _user_environment(users: Sequence[str], passwords: Passwords) -> dict[str, str]:
+def user_environment(users: Sequence[str], passwords: Passwords) -> dict[str, str]:
     """Name each user's login; the application's has the guide's bare names."""
     settings: dict[str, str] = {}
     for user in users:

@@ -8,13 +8,17 @@ from typing import Literal
 from infra.config import ClusterConfig, Layout
 from infra.zones import hosts_of
 
-Role = Literal["data", "sentinel", "worker"]
+Role = Literal["data", "sentinel", "worker", "monitoring"]
 
 DATA_PORT = 6379
 SENTINEL_PORT = 26379
 SCRATCH_PORT = 6390
 METRICS_PORT = 9390
+REDIS_EXPORTER_PORT, HA_EXPORTER_PORT = 9121, 9122
+PROMETHEUS_PORT, ALERTMANAGER_PORT = 9090, 9093
 GATEWAY_HOST, FIRST_DATA_HOST, FIRST_SENTINEL_HOST, WORKER_HOST = 1, 11, 21, 31
+REDIS_EXPORTER_HOST, HA_EXPORTER_HOST, PROMETHEUS_HOST, ALERTMANAGER_HOST = 41, 42, 43, 44
+LAST_HOST = ALERTMANAGER_HOST
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,21 @@ class Node:
 
 
 @dataclass(frozen=True)
+class Monitors:
+    """Those who watch the cluster; the target makes them where the setting `monitoring` is on."""
+
+    redis_exporter: Node
+    ha_exporter: Node
+    prometheus: Node
+    alertmanager: Node
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """All of them, exporters first."""
+        return (self.redis_exporter, self.ha_exporter, self.prometheus, self.alertmanager)
+
+
+@dataclass(frozen=True)
 class Topology:
     """All members, data nodes and sentinels in the order in which they are numbered."""
 
@@ -41,6 +60,7 @@ class Topology:
     data_nodes: tuple[Node, ...]
     sentinels: tuple[Node, ...]
     worker: Node
+    monitors: Monitors
 
     @property
     def initial_master(self) -> Node:
@@ -57,7 +77,8 @@ def arrange(config: ClusterConfig) -> Topology:
 def lay_out(layout: Layout) -> Topology:
     """Give every node its name, address and port; an address may lie outside a small subnet.
 
-    Data nodes get hosts .11 on, sentinels .21 on, the worker .31, so counts up to 9 never touch.
+    Data nodes get hosts .11 on, sentinels .21 on, the worker .31, the monitors .41 on, so counts
+    up to 9 never touch.
     """
 
     def node(name: str, role: Role, *, host: int, port: int) -> Node:
@@ -83,6 +104,21 @@ def lay_out(layout: Layout) -> Topology:
             for i in range(layout.sentinels)
         ),
         worker=node("backup-worker", "worker", host=WORKER_HOST, port=SCRATCH_PORT),
+        monitors=_monitors(layout),
+    )
+
+
+def _monitors(layout: Layout) -> Monitors:
+    def node(name: str, *, host: int, port: int) -> Node:
+        address = str(layout.subnet.network_address + host)
+        container = f"{layout.name_prefix}{name}"
+        return Node(name, "monitoring", address, port + layout.port_offset, container)
+
+    return Monitors(
+        redis_exporter=node("redis-exporter", host=REDIS_EXPORTER_HOST, port=REDIS_EXPORTER_PORT),
+        ha_exporter=node("ha-exporter", host=HA_EXPORTER_HOST, port=HA_EXPORTER_PORT),
+        prometheus=node("prometheus", host=PROMETHEUS_HOST, port=PROMETHEUS_PORT),
+        alertmanager=node("alertmanager", host=ALERTMANAGER_HOST, port=ALERTMANAGER_PORT),
     )
 
 

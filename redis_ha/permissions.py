@@ -16,6 +16,8 @@ from redis_ha.witness import channels
 Command = tuple[str, ...]
 
 _HELLO = "__sentinel__:hello"
+# As whom this project's sentinels come to each other.
+PEER_USER = "sentinel-peer"
 # A sentinel asks its peers whether the master is down, with its own run id for their vote.
 PEER: tuple[Command, ...] = (
     ("SENTINEL", "IS-MASTER-DOWN-BY-ADDR", "127.0.0.1", "6379", "0", "*"),

@@ -68,7 +68,7 @@ def compute(survey: Survey, samples: Samples) -> Stats:
         master=survey.name(master) if master else "",
         agreeing=sum(s.view.master == master for s in survey.answering) if master else 0,
         sentinels=len(survey.sentinels),
-        lag=tuple(_lag(survey)),
+        lag=tuple(replica_lags(survey)),
         load=tuple(_load(survey)),
         latency=latency(samples.seconds),
         problem=samples.failures[-1] if samples.failures else "",
@@ -88,7 +88,8 @@ def percentile(seconds: Sequence[float], share: float) -> float | None:
     return round(sorted(seconds)[rank] * 1000, 3)
 
 
-def _lag(survey: Survey) -> list[ReplicaLag]:
+def replica_lags(survey: Survey) -> list[ReplicaLag]:
+    """Say of each data node, but the master that the majority names, how far it is behind."""
     found = []
     for node in survey.nodes:
         if node.address == survey.master:

@@ -23,6 +23,7 @@ from redis_ha.discovery import (
 from redis_ha.explaining import explained
 from redis_ha.permissions import (
     PEER,
+    PEER_USER,
     REPLICA,
     SENTINEL,
     WITNESS_AT_NODES,
@@ -58,19 +59,26 @@ _LOG_ENTRIES = "64"
 
 
 def take_survey(
-    site: Site, *, rights: bool = False, certificates: bool = False, witnesses: bool = False
+    site: Site,
+    *,
+    rights: bool = False,
+    certificates: bool = False,
+    witnesses: bool = False,
+    peer_login: bool = True,
 ) -> Survey:
     """Ask all members of a site; within about three times the access's timeout.
 
     `rights` also tries what the nodes may do to each other, `certificates` reads their expiry,
-    `witnesses` asks each of them, which takes up to a second more when one doesn't answer.
+    `witnesses` asks each of them, which takes up to a second more when one doesn't answer. Without
+    `peer_login` the sentinels' own login isn't asked for (whoever may read it may change it as
+    well): then the stack's usual name for it is tried, and its password isn't.
     """
     nodes = [member.address for member in site.data_nodes]
     sentinels = [member.address for member in site.sentinels]
     access = site.operator
     asked = at_once(
         lambda address: (
-            _survey_sentinel(access, address)
+            _survey_sentinel(access, address, peer_login=peer_login)
             if address in sentinels
             else _survey_node(access, address)
         ),
@@ -90,10 +98,11 @@ def take_survey(
     return _with_rights(access, survey) if rights else survey
 
 
-def _survey_sentinel(access: Access, address: Address) -> SentinelSurvey:
+def _survey_sentinel(access: Access, address: Address, *, peer_login: bool) -> SentinelSurvey:
     try:
         with access.connect(address) as client:
-            return _read_sentinel(client, access.master_name, address)
+            said = _read_sentinel(client, access.master_name, address)
+            return replace(said, login=_peer_login(client)) if peer_login else said
     except _FAILURES as error:
         return SentinelSurvey(SentinelView(address, problem=explained(error)))
 
@@ -113,7 +122,6 @@ def _read_sentinel(client: Any, name: str, address: Address) -> SentinelSurvey:
         replicas=tuple(_replica(pairs(row)) for row in rows),
         peers=tuple(_peer(pairs(row)) for row in peers),
         denials=_denials(client),
-        login=_peer_login(client),
     )
 
 
@@ -243,6 +251,8 @@ def _try_sentinel(access: Access, sentinel: SentinelSurvey, survey: Survey) -> S
     logins = {s.login for s in survey.sentinels if s.login and s is not sentinel}
 
     def ask(client: Any) -> list[Lack]:
+        if sentinel.login is None:
+            return list(account_lacks(client, PEER_USER, PEER))
         return [lack for login in logins for lack in lacks_of(client, login, PEER)]
 
     def ask_for_witness(client: Any) -> list[Lack]:

@@ -7,7 +7,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from toolchain import test_tools
+from toolchain import test_tools, unpacked_php
 from toolchain.files import write_atomically
 
 if TYPE_CHECKING:
@@ -46,8 +46,13 @@ def for_tools(layout: Layout, cli: Cli, *, stand_ins: bool) -> Environment:
     if stand_ins:
         # Plugins that are not there cannot be fetched either: fail at once, not after five tries.
         variables["PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"] = "true"
-    path = (str(cli.folder), str(layout.venv / "bin"), str(test_tools.s3_folder(layout)))
-    return Environment(path, variables)
+    folders = (
+        cli.folder,
+        layout.venv / "bin",
+        test_tools.s3_folder(layout),
+        unpacked_php.folder(layout),
+    )
+    return Environment(tuple(map(str, folders)), variables)
 
 
 def for_stack(layout: Layout) -> dict[str, str]:

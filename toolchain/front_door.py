@@ -33,7 +33,8 @@ def up(layout: Layout, tools: Environment, *, settings: Sequence[str]) -> None:
     if _is_on(config, "backupEnabled"):
         snapshot = first_snapshot.wait(layout, env, proving=_is_on(config, "backupDrill"))
     nodes = summary.rows([*outputs["nodes"], *outputs["sentinels"]])
-    print(summary.render(nodes, snapshot=snapshot))
+    monitors = summary.rows(outputs["monitoring"])
+    print(summary.render(nodes, monitors=monitors, snapshot=snapshot))
     console.satisfied("up", f"done in {time.monotonic() - started:.0f} s")
 
 

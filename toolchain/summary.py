@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
+# Monitors by the name that they have in every stack, and what their pages are called.
+PAGES = {"prometheus": "Prometheus", "alertmanager": "Alertmanager"}
+
+
 @dataclass(frozen=True)
 class Row:
     """A node as a reader wants to see it; `container` is its name in Docker."""
@@ -21,7 +25,7 @@ class Row:
 
 
 def rows(nodes: Sequence[Mapping[str, Any]]) -> list[Row]:
-    """Read the stack's outputs `nodes` and `sentinels`."""
+    """Read one of the stack's outputs `nodes`, `sentinels` and `monitoring`."""
     return [
         Row(
             name=node["name"],
@@ -58,8 +62,14 @@ def connect_from_host(node: Row) -> str:
     return f'redis-cli --tls --cacert "$REDIS_TLS_CA" -h 127.0.0.1 -p {node.port} --user app'
 
 
-def render(nodes: Sequence[Row], *, snapshot: str | None) -> str:
-    """Write the whole summary."""
+def pages(monitors: Sequence[Row]) -> list[str]:
+    """Give the pages for a browser on this host, one line each; the exporters have none to read."""
+    shown = [node for node in monitors if node.name in PAGES]
+    return [f"  {PAGES[node.name]:<14}http://127.0.0.1:{node.port}/" for node in shown]
+
+
+def render(nodes: Sequence[Row], *, monitors: Sequence[Row] = (), snapshot: str | None) -> str:
+    """Write the whole summary; without monitors nothing is said of them."""
     data = [node for node in nodes if node.role == "data"]
     lines = ["", "The cluster is up.", "", table(nodes), ""]
     lines += ["Settings, passwords and PATH for this shell:", "  source .redis-ha/env", ""]
@@ -75,7 +85,8 @@ def render(nodes: Sequence[Row], *, snapshot: str | None) -> str:
         "  backup-worker restore latest",
         "",
         "The key to all backups is .redis-ha/identity.txt: keep a copy elsewhere.",
-        "Tear down: make down",
-        "",
     ]
+    if shown := pages(monitors):
+        lines += ["", "Monitoring, for this machine only:", *shown]
+    lines += ["", "Tear down: make down", ""]
     return "\n".join(lines)

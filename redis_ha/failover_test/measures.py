@@ -71,10 +71,11 @@ def writable_spans(run: RunRecord) -> dict[str, list[Span]]:
     }
     if run.inside is not None:
         times[run.victim] = sorted([*times[run.victim], *run.inside.writers[0].times])
-    return {name: list(_joined(moments)) for name, moments in times.items()}
+    return {name: list(spans_of(moments)) for name, moments in times.items()}
 
 
-def _joined(moments: Iterable[float]) -> Iterator[Span]:
+def spans_of(moments: Iterable[float]) -> Iterator[Span]:
+    """Join moments (s, ascending) that are close to each other."""
     current: Span | None = None
     for at in moments:
         if current is not None and at - current.end <= _JOIN:

@@ -1,5 +1,6 @@
 """The whole cluster on one Docker host, in the order in which it must come up."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from infra.planner import Plan
 from infra.rendering import host_environment
 from infra.targets.docker.container import Surroundings
 from infra.targets.docker.image import Image, ImageArgs
+from infra.targets.docker.monitoring import Monitoring, MonitoringArgs
 from infra.targets.docker.network import Network
 from infra.targets.docker.node import DataNode, NodeArgs, Sentinel
 from infra.targets.docker.worker import Worker, WorkerArgs
@@ -17,7 +19,7 @@ from infra.topology import Node
 
 
 class Cluster(pulumi.ComponentResource):
-    """Sentinels, data nodes and the worker; a change rolls through them one at a time.
+    """Sentinels, data nodes, the worker and who watches them; a change rolls one node at a time.
 
     The sentinels come first: they are the cluster's memory, which a data node asks when it boots.
     """
@@ -37,7 +39,9 @@ class Cluster(pulumi.ComponentResource):
             chain.append(Sentinel(self._node_args(sentinel, chain), self._child).container)
         for node in plan.topology.data_nodes:
             chain.append(DataNode(self._node_args(node, chain), self._child).container)
-        self._make_worker(chain)
+        chain.append(self._make_worker(chain).container)
+        if plan.config.monitoring.monitoring:
+            self._make_monitoring(root, chain)
         self.register_outputs({"network": plan.topology.network})
 
     def outputs(self) -> dict[str, Any]:
@@ -46,10 +50,12 @@ class Cluster(pulumi.ComponentResource):
         environment = pulumi.Output.all(self._passwords.by_user, self._secrets.keys).apply(
             lambda made: host_environment(self._plan, passwords=made[0], keys=made[1])
         )
+        monitors = topology.monitors.nodes if self._plan.config.monitoring.monitoring else ()
         made = {"backupIdentity": self._secrets.identity} if self._secrets.identity else {}
         return {
             "nodes": [_described(node) for node in topology.data_nodes],
             "sentinels": [_described(node) for node in topology.sentinels],
+            "monitoring": [_described(node) for node in monitors],
             "subnet": str(topology.subnet),
             "env": pulumi.Output.secret(environment),
             "ca": self._authority.certificate,
@@ -60,9 +66,10 @@ class Cluster(pulumi.ComponentResource):
 
     def _make_surroundings(self, root: Path) -> Surroundings:
         config, topology = self._plan.config, self._plan.topology
-        image = ImageArgs(root, topology.network, config.engine, config.base)
+        self._image_args = ImageArgs(root, topology.network, config.engine, config.base, "node")
+        self._image = Image("node", self._image_args, self._child)
         return Surroundings(
-            image_id=Image("node", image, self._child).image_id,
+            image_id=self._image.image_id,
             network_name=Network("network", topology, self._child).network_name,
             authority_certificate=self._authority.certificate,
             limits=config.limits,
@@ -88,6 +95,21 @@ class Cluster(pulumi.ComponentResource):
             after=tuple(chain[-1:]),
         )
         return Worker(worker.plan.topology.worker.name, worker, self._child)
+
+    def _make_monitoring(self, root: Path, chain: list[pulumi.Resource]) -> Monitoring:
+        repository = f"{self._plan.topology.network}-monitoring"
+        image = replace(
+            self._image_args, repository=repository, stage="monitoring", after=(self._image,)
+        )
+        args = MonitoringArgs(
+            plan=self._plan,
+            around=replace(self._around, image_id=Image("monitoring", image, self._child).image_id),
+            authority=self._authority,
+            passwords=self._passwords.by_user,
+            root=root,
+            after=tuple(chain[-1:]),
+        )
+        return Monitoring("monitoring", args, self._child)
 
 
 def _described(node: Node) -> dict[str, Any]:

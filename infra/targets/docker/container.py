@@ -20,7 +20,9 @@ USER = "10001:10001"
 FILE_GROUP = "0"
 FILE_MODE = "0440"
 RUN_TMPFS = "rw,noexec,nosuid,nodev,size=1m,mode=0700,uid=10001,gid=10001"
-HEALTH_INTERVAL, HEALTH_TIMEOUT, HEALTH_RETRIES = 2, 5, 3
+HEALTH_TIMEOUT, HEALTH_RETRIES = 5, 3
+# Who is waited for is asked often, so that nobody waits in vain.
+HEALTH_INTERVAL, HEALTH_INTERVAL_UNAWAITED = 2, 10
 PATHS = Paths()
 
 
@@ -38,25 +40,33 @@ class Surroundings:
 class ContainerSpec:
     """One container: its node, its program, its files (by name below /etc/redis-ha), its volumes.
 
-    `volumes` maps a path in the container to a volume's name.
+    `volumes` maps a path in the container to a volume's name; `environment` holds no secrets, for
+    everybody who may inspect the container sees them. `health` is the check's command.
+    A container that is `sealed` has a root file system that nobody can write to. One that is not
+    `awaited` holds nobody up: an `up` goes on, and ends well, while it is still starting.
     """
 
     node: Node
     around: Surroundings
-    pair: Pair
     entrypoint: str
-    command: str
+    command: Sequence[str]
     memory_mb: int
     start_wait_seconds: int
     files: Mapping[str, pulumi.Output[str]]
     volumes: Mapping[str, pulumi.Output[str]]
+    pair: Pair | None = None
+    health: Sequence[str] = ("redis-ha-health",)
+    environment: Sequence[str] = ()
     published: bool = True
+    sealed: bool = False
+    awaited: bool = True
     after: Sequence[pulumi.Resource] = field(default_factory=tuple)
 
 
 def make_container(spec: ContainerSpec, parent: pulumi.Resource) -> docker.Container:
     """Declare the container; it is healthy before anything that depends on it is touched."""
     node, limits = spec.node, spec.around.limits
+    carrier = Carrier(spec, pulumi.ResourceOptions(parent=parent)) if spec.sealed else None
     return docker.Container(
         f"{node.name}-container",
         docker.ContainerArgs(
@@ -64,7 +74,8 @@ def make_container(spec: ContainerSpec, parent: pulumi.Resource) -> docker.Conta
             hostname=node.container,
             image=spec.around.image_id,
             entrypoints=[spec.entrypoint],
-            command=[spec.command],
+            command=list(spec.command),
+            envs=list(spec.environment) or None,
             user=USER,
             working_dir=PATHS.data,
             group_adds=[FILE_GROUP],
@@ -84,13 +95,14 @@ def make_container(spec: ContainerSpec, parent: pulumi.Resource) -> docker.Conta
                 )
             ],
             ports=_ports(node) if spec.published else None,
-            volumes=_volumes(spec.volumes),
-            uploads=_uploads(spec),
-            labels=_labels(node),
+            read_only=spec.sealed or None,
+            volumes=_volumes(spec.volumes) + ([carrier.mounted] if carrier else []),
+            uploads=None if carrier else _uploads(spec),
+            labels=_labels(node, carrier),
             log_driver="json-file",
             log_opts={"max-size": "10m", "max-file": "3"},
-            healthcheck=_healthcheck(spec.start_wait_seconds),
-            wait=True,
+            healthcheck=_healthcheck(spec),
+            wait=spec.awaited,
             wait_timeout=spec.start_wait_seconds,
             # A delete is a SIGKILL unless this is set; a master needs the time to hand over.
             destroy_grace_seconds=limits.stop_grace_seconds,
@@ -104,6 +116,48 @@ def make_container(spec: ContainerSpec, parent: pulumi.Resource) -> docker.Conta
             replace_on_changes=["healthcheck", "tmpfs"],
         ),
     )
+
+
+class Carrier(pulumi.ComponentResource):
+    """Brings a sealed container's files into a volume: Docker copies none past a read-only root.
+
+    It is a container that is never started. When a file changes it is made anew, and the label
+    with its id then replaces the sealed container as well.
+    """
+
+    mounted: docker.ContainerVolumeArgs
+
+    def __init__(self, spec: ContainerSpec, opts: pulumi.ResourceOptions | None = None) -> None:
+        node = spec.node
+        super().__init__("redis-ha:docker:Carrier", node.name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        volume = make_volume(node, "files", child)
+        made = docker.Container(
+            f"{node.name}-files-carrier",
+            docker.ContainerArgs(
+                name=f"{node.container}-files",
+                image=spec.around.image_id,
+                entrypoints=["true"],
+                command=["never started"],
+                user=USER,
+                working_dir=PATHS.data,
+                capabilities=docker.ContainerCapabilitiesArgs(drops=["ALL"]),
+                security_opts=["no-new-privileges:true"],
+                network_mode="none",
+                start=False,
+                must_run=False,
+                volumes=_volumes({PATHS.config: volume.name}),
+                uploads=_uploads(spec),
+                labels=_labels(node, None),
+                log_driver="none",
+            ),
+            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
+        )
+        self.carried: pulumi.Output[str] = made.id
+        self.mounted = docker.ContainerVolumeArgs(
+            container_path=PATHS.config, volume_name=volume.name, read_only=True
+        )
+        self.register_outputs({"volume": volume.name})
 
 
 def make_volume(node: Node, purpose: str, opts: pulumi.ResourceOptions) -> docker.Volume:
@@ -120,12 +174,13 @@ def go_duration(seconds: int) -> str:
     return f"{minutes}m{rest}s" if minutes else f"{rest}s"
 
 
-def _healthcheck(start_period: int) -> docker.ContainerHealthcheckArgs:
+def _healthcheck(spec: ContainerSpec) -> docker.ContainerHealthcheckArgs:
+    interval = HEALTH_INTERVAL if spec.awaited else HEALTH_INTERVAL_UNAWAITED
     return docker.ContainerHealthcheckArgs(
-        tests=["CMD", "redis-ha-health"],
-        interval=go_duration(HEALTH_INTERVAL),
+        tests=["CMD", *spec.health],
+        interval=go_duration(interval),
         timeout=go_duration(HEALTH_TIMEOUT),
-        start_period=go_duration(start_period),
+        start_period=go_duration(spec.start_wait_seconds),
         retries=HEALTH_RETRIES,
     )
 
@@ -150,11 +205,10 @@ def _volumes(volumes: Mapping[str, pulumi.Output[str]]) -> list[docker.Container
 
 
 def _uploads(spec: ContainerSpec) -> list[docker.ContainerUploadArgs]:
-    certificates = {
-        "tls/ca.crt": spec.around.authority_certificate,
-        "tls/node.crt": spec.pair.certificate,
-        "tls/node.key": spec.pair.private_key,
-    }
+    certificates = {"tls/ca.crt": spec.around.authority_certificate}
+    if spec.pair:
+        certificates["tls/node.crt"] = spec.pair.certificate
+        certificates["tls/node.key"] = spec.pair.private_key
     return [
         docker.ContainerUploadArgs(
             file=f"{PATHS.config}/{name}", content=content, permissions=FILE_MODE
@@ -163,6 +217,11 @@ def _uploads(spec: ContainerSpec) -> list[docker.ContainerUploadArgs]:
     ]
 
 
-def _labels(node: Node) -> list[docker.ContainerLabelArgs]:
-    labels = {"redis-ha.node": node.name, "redis-ha.role": node.role}
+def _labels(node: Node, carrier: Carrier | None) -> list[docker.ContainerLabelArgs]:
+    labels: dict[str, pulumi.Input[str]] = {
+        "redis-ha.node": node.name,
+        "redis-ha.role": node.role,
+    }
+    if carrier:
+        labels["redis-ha.files"] = carrier.carried
     return [docker.ContainerLabelArgs(label=k, value=v) for k, v in labels.items()]

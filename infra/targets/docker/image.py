@@ -1,6 +1,7 @@
-"""The one image that data nodes, sentinels and the worker run."""
+"""The image that data nodes, sentinels and the worker run, and the one of those who watch them."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pulumi
@@ -11,12 +12,17 @@ from infra.targets.docker.context import context_hash
 
 @dataclass(frozen=True)
 class ImageArgs:
-    """`root` is the checkout; `repository` the image's name without a tag."""
+    """`root` is the checkout; `repository` the image's name without a tag.
+
+    `stage` is the Dockerfile's. Stages share layers, so one is built `after` the other.
+    """
 
     root: Path
     repository: str
     engine: str
     base: str
+    stage: str
+    after: Sequence[pulumi.Resource] = field(default_factory=tuple)
 
 
 class Image(pulumi.ComponentResource):
@@ -37,6 +43,7 @@ class Image(pulumi.ComponentResource):
                 # Relative to the program's folder, so that the state names no checkout.
                 "context": ".",
                 "dockerfile": "node/Dockerfile",
+                "target": args.stage,
                 "build_args": build_args,
                 # The same builder on every host: not each has buildx, or a builder that sees
                 # base images made locally.
@@ -45,7 +52,7 @@ class Image(pulumi.ComponentResource):
             # A changed context alone does not rebuild.
             triggers={"content": content},
             keep_locally=True,
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=list(args.after)),
         )
         self.image_id = built.image_id
         self.register_outputs({"imageId": self.image_id, "name": built.name})

@@ -47,7 +47,7 @@ class _Member(pulumi.ComponentResource):
             around=args.around,
             pair=args.pair,
             entrypoint="redis-ha-node",
-            command=node.role,
+            command=[node.role],
             memory_mb=memory_mb,
             start_wait_seconds=args.plan.config.limits.start_wait_seconds,
             files={name: rendered[name] for name in FILE_NAMES[node.role]},

@@ -47,7 +47,7 @@ class Worker(pulumi.ComponentResource):
             around=args.around,
             pair=args.pair,
             entrypoint="backup-worker",
-            command="run",
+            command=["run"],
             memory_mb=plan.config.limits.worker_memory_mb,
             start_wait_seconds=plan.config.limits.worker_start_wait_seconds,
             files={"worker.env": settings, "signing.key": args.secrets.signing_key},

@@ -14,7 +14,7 @@ from infra.acl import USER_NAMES
 from infra.config import ClusterConfig
 from infra.planner import Plan
 from infra.rendering import Paths, node_files
-from infra.topology import Node, Role, Topology
+from infra.topology import Monitors, Node, Role, Topology
 from redis_ha.connection import Address, Credentials, connect
 from tests.processes.cluster_files import write_tls
 
@@ -101,6 +101,7 @@ def loopback_topology(first_port: int) -> Topology:
         data_nodes=tuple(node(f"redis-{i + 1}", "data", i) for i in range(3)),
         sentinels=tuple(node(f"sentinel-{i + 1}", "sentinel", 10 + i) for i in range(3)),
         worker=node("backup-worker", "worker", 20),
+        monitors=Monitors(*(node(f"monitor-{i}", "monitoring", 30 + i) for i in range(4))),
     )
 
 

@@ -8,12 +8,19 @@ import pytest
 
 from tests.unit.infra.recorded_graph import (
     Graph,
+    Registered,
     hidden_words,
     leave_out_secrets,
     record,
 )
 
 ORDER = ["sentinel-1", "sentinel-2", "sentinel-3", "redis-1", "redis-2", "redis-3", "backup-worker"]
+MONITORS = ["redis-exporter", "ha-exporter", "prometheus", "alertmanager"]
+
+
+def members(graph: Graph) -> dict[str, Registered]:
+    """The cluster's own containers, without those who watch them."""
+    return {name: graph.containers[name] for name in ORDER}
 
 
 @pytest.fixture(scope="module")
@@ -22,18 +29,20 @@ def graph() -> Graph:
 
 
 def test_each_container_waits_for_the_one_before(graph: Graph) -> None:
-    urns = {name: container.urn for name, container in graph.containers.items()}
-    assert sorted(urns) == sorted(ORDER)
+    urns = {name: container.urn for name, container in members(graph).items()}
+    assert {name for name in graph.containers if not name.endswith("-carrier")} == {
+        *(*ORDER, *MONITORS)
+    }
     for before, name in itertools.pairwise(ORDER):
         assert urns[before] in graph.containers[name].dependencies
     earlier = {name: set(ORDER[:i]) for i, name in enumerate(ORDER)}
-    for name, container in graph.containers.items():
+    for name, container in members(graph).items():
         on = {other for other, urn in urns.items() if urn in container.dependencies}
         assert on <= earlier[name]
 
 
 def test_replacement_is_rolling_and_leaves_time_to_hand_over(graph: Graph) -> None:
-    for container in graph.containers.values():
+    for container in members(graph).values():
         assert container.options.deleteBeforeReplace
         assert container.inputs["wait"] is True
         assert container.inputs["mustRun"] is True
@@ -42,8 +51,8 @@ def test_replacement_is_rolling_and_leaves_time_to_hand_over(graph: Graph) -> No
 
 
 def test_containers_are_confined(graph: Graph) -> None:
-    for container in graph.containers.values():
-        inputs = container.inputs
+    for name in (*ORDER, *MONITORS):
+        inputs = graph.containers[name].inputs
         assert inputs["user"] == "10001:10001"
         assert inputs["capabilities"] == {"drops": ["ALL"]}
         assert inputs["securityOpts"] == ["no-new-privileges:true"]
@@ -55,7 +64,7 @@ def test_containers_are_confined(graph: Graph) -> None:
 
 
 def test_values_are_written_as_the_provider_reads_them_back(graph: Graph) -> None:
-    for name, container in graph.containers.items():
+    for name, container in members(graph).items():
         check = container.inputs["healthcheck"]
         assert check["tests"] == ["CMD", "redis-ha-health"]
         assert check["startPeriod"] == ("1m0s" if name == "backup-worker" else "3m0s")
@@ -76,6 +85,7 @@ def test_the_image_is_built_from_the_checkout_whenever_its_content_changes(graph
     assert image["build"] == {
         "context": ".",
         "dockerfile": "node/Dockerfile",
+        "target": "node",
         "buildArgs": {"BASE_IMAGE": "debian:trixie-slim", "ENGINE": "redis-8"},
         "useLegacyBuilder": True,
     }
@@ -87,7 +97,7 @@ def test_the_image_is_built_from_the_checkout_whenever_its_content_changes(graph
 def test_every_node_has_its_files_address_and_volume(graph: Graph) -> None:
     files = {
         name: [u["file"].removeprefix("/etc/redis-ha/") for u in c.inputs["uploads"]]
-        for name, c in graph.containers.items()
+        for name, c in members(graph).items()
     }
     tls = ["tls/ca.crt", "tls/node.crt", "tls/node.key"]
     assert files["redis-2"] == ["node.json", "redis.conf", "users.acl", *tls]
@@ -124,7 +134,8 @@ def test_secret_outputs_are_secret_and_the_others_hold_none(graph: Graph) -> Non
     assert graph.outputs["backupIdentity"].startswith("AGE-SECRET-KEY-1")
     assert graph.outputs["backupRecipients"][0].startswith("age1")
     assert open_outputs.keys() == {
-        *("nodes", "sentinels", "subnet", "ca", "backupRecipients", "backupSigner", "plan")
+        *("nodes", "sentinels", "monitoring", "subnet", "ca"),
+        *("backupRecipients", "backupSigner", "plan"),
     }
 
 
@@ -153,7 +164,11 @@ def test_two_stacks_share_nothing_on_a_host(graph: Graph) -> None:
         ours = {r.inputs["name"] for r in graph.of_type(kind).values()}
         theirs = {r.inputs["name"] for r in other.of_type(kind).values()}
         assert not ours & theirs
-    ports = [n["hostPort"] for g in (graph, other) for n in g.outputs["nodes"]]
+    ports = [
+        n["hostPort"]
+        for g in (graph, other)
+        for n in (*g.outputs["nodes"], *g.outputs["monitoring"])
+    ]
     assert len(ports) == len(set(ports))
 
 
@@ -161,4 +176,5 @@ def test_every_certificate_names_its_node(graph: Graph) -> None:
     request = graph.of_type("CertRequest")["redis-2-request"].inputs
     assert request["ipAddresses"] == ["172.28.0.12", "127.0.0.1"]
     assert request["dnsNames"] == ["redis-2", "localhost"]
-    assert len(graph.of_type("LocallySignedCert")) == 7
+    exporters = {"redis-exporter-cert", "ha-exporter-cert"}
+    assert set(graph.of_type("LocallySignedCert")) == {f"{name}-cert" for name in ORDER} | exporters

@@ -105,7 +105,10 @@ def test_no_two_nodes_share_an_address_a_port_or_a_name(
         replicas=replicas, sentinels=sentinels, portOffset=offset, namePrefix=prefix
     )
     topology = lay_out(config.layout)
-    nodes = (*topology.data_nodes, *topology.sentinels, topology.worker)
+    nodes = (
+        *(*topology.data_nodes, *topology.sentinels),
+        *(topology.worker, *topology.monitors.nodes),
+    )
     for part in ("host", "port", "name", "container"):
         values = [getattr(node, part) for node in nodes if part != "port" or node.role != "worker"]
         assert len(set(values)) == len(values)
@@ -126,6 +129,12 @@ def test_the_default_addresses_are_the_documented_ones() -> None:
         ("sentinel-3", "172.28.0.23", 26381),
     ]
     assert (topology.worker.host, topology.worker.port) == ("172.28.0.31", 6390)
+    assert [(n.container, n.host, n.port) for n in topology.monitors.nodes] == [
+        ("redis-exporter", "172.28.0.41", 9121),
+        ("ha-exporter", "172.28.0.42", 9122),
+        ("prometheus", "172.28.0.43", 9090),
+        ("alertmanager", "172.28.0.44", 9093),
+    ]
 
 
 @pytest.mark.parametrize(("down_after", "measured"), [(2000, 3.3), (5000, 6.3)])

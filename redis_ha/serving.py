@@ -1,0 +1,110 @@
+"""An HTTPS server for metrics: a thread for each client, and so many clients at once."""
+
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from socketserver import TCPServer, ThreadingMixIn
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
+from wsgiref.types import WSGIApplication
+
+from redis_ha.connection import Address
+
+_CLIENT_SECONDS = 10.0
+_MOST_CLIENTS = 16
+
+
+@contextmanager
+def served(
+    app: WSGIApplication, address: Address, *, certificate: Path, private_key: Path
+) -> Iterator[int]:
+    """Serve an application during the block; gives the port. Raises OSError.
+
+    A certificate that is renewed on disk is presented to the next client.
+    """
+    identity = _Identity(certificate, private_key)
+    server = _Server(address, identity)
+    server.set_app(app)
+    thread = threading.Thread(target=server.serve_forever, name="serving", daemon=True)
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+class _Identity:
+    """The certificate and key that a client is shown, as they are on disk."""
+
+    def __init__(self, certificate: Path, private_key: Path) -> None:
+        self._files = (certificate, private_key)
+        self._seen = self._stamps()
+        self._context = self._load()
+
+    def context(self) -> ssl.SSLContext:
+        """Return the present one; files that can't be used, half written, leave the one before."""
+        with suppress(OSError):
+            stamps = self._stamps()
+            if stamps != self._seen:
+                self._context = self._load()
+                self._seen = stamps
+        return self._context
+
+    def _stamps(self) -> tuple[int, ...]:
+        return tuple(file.stat().st_mtime_ns for file in self._files)
+
+    def _load(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*self._files)
+        return context
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+    def __init__(self, address: Address, identity: _Identity) -> None:
+        self._identity = identity
+        self._seats = threading.BoundedSemaphore(_MOST_CLIENTS)
+        super().__init__((address.host, address.port), _Handler)
+
+    def server_bind(self) -> None:
+        """Bind without asking DNS for this machine's name, as HTTPServer would."""
+        TCPServer.server_bind(self)
+        host, self.server_port = self.server_address[:2]
+        self.server_name = str(host)
+        self.setup_environ()
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """Accept a client; its handshake happens in its thread: a silent one holds up nobody."""
+        plain, peer = super().get_request()
+        context = self._identity.context()
+        return context.wrap_socket(plain, server_side=True, do_handshake_on_connect=False), peer
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Let a client in, or close its connection when all seats are taken."""
+        if self._seats.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Serve one client and free its seat."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._seats.release()
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing: whoever breaks off a scrape knows it."""
+
+
+class _Handler(WSGIRequestHandler):
+    timeout = _CLIENT_SECONDS
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing of each scrape."""
