@@ -26,8 +26,8 @@ env: ## say what to source for a shell
 toolchain: bootstrap ## only what `up` needs: Docker, Pulumi, Python packages, base image
 	@$(TOOLCHAIN) ensure
 
-packages: bootstrap ## the bundle that nodes on AWS install: ENGINE=redis-8 ARCH=amd64 ADD="file.deb ..."
-	@$(TOOLCHAIN) packages $(or $(ENGINE),redis-8) $(or $(ARCH),amd64) $(ADD)
+packages: bootstrap ## the bundle that nodes on AWS install: ENGINE=redis-8 ARCH=amd64 ADD="amazon-ssm-agent.deb ..."
+	@$(TOOLCHAIN) packages $(or $(ENGINE),redis-8) $(or $(ARCH),amd64) $(if $(WITHOUT_AGENT),--without-agent) $(ADD)
 
 lint: bootstrap ## ruff, mypy, import-linter, shellcheck
 	@$(TOOLCHAIN) python

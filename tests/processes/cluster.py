@@ -14,7 +14,7 @@ import secrets
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,12 +36,20 @@ from redis_ha.errors import RedisHaError
 from tests.processes import cluster_files as files
 from tests.processes.cluster_process import REPOSITORY, Process
 
-__all__ = ["REPOSITORY", "Cluster", "Process", "Settings", "free_ports"]
+__all__ = ["REPOSITORY", "Cluster", "Place", "Process", "Settings", "free_ports"]
 
 HOST = "127.0.0.1"
 # Below the kernel's ephemeral range, so that no client socket takes a stopped node's port.
 PORTS = os.environ.get("REDIS_HA_TEST_PORTS", "21000-29999")
 INSTANCE = secrets.SystemRandom()
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a process runs: the address that it has there, and what runs a command there."""
+
+    address: str = HOST
+    prefix: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,6 +66,11 @@ class Settings:
     # Lines for every redis.conf, last so that they win.
     redis_lines: tuple[str, ...] = ()
     start_seconds: float = 20.0
+    # By name of the process; loopback for who isn't in it.
+    places: Mapping[str, Place] = field(default_factory=dict)
+
+    def place(self, name: str) -> Place:
+        return self.places.get(name, Place())
 
 
 @dataclass
@@ -84,9 +97,13 @@ class Cluster:
     @classmethod
     def prepare(cls, directory: Path, settings: Settings) -> "Cluster":
         """Write the files of a cluster and start nothing."""
-        cluster = cls(settings, directory, files.write_tls(directory / "tls"))
-        ports = free_ports(settings.data_nodes + settings.sentinels)
-        addresses = [Address(HOST, port) for port in ports]
+        names = [f"redis-{n + 1}" for n in range(settings.data_nodes)]
+        names += [f"sentinel-{n + 1}" for n in range(settings.sentinels)]
+        places = [settings.place(name) for name in names]
+        tls = files.write_tls(directory / "tls", *sorted({place.address for place in places}))
+        cluster = cls(settings, directory, tls)
+        ports = free_ports(len(names))
+        addresses = [Address(p.address, port) for p, port in zip(places, ports, strict=True)]
         data, sentinels = addresses[: settings.data_nodes], addresses[settings.data_nodes :]
         access = cluster._access_of("operator", tuple(sentinels))
         cluster.data_nodes = [
@@ -243,7 +260,7 @@ class Cluster:
             (config / "live.conf").write_text(text + role)
         bare = ("redis-server", str(config / "live.conf"))
         command = _supervised("data", config) if self.settings.guarded else bare
-        return Process(name, address, directory, command, access, guarded=self.settings.guarded)
+        return self._process(name, address, directory, command, access=access)
 
     def _sentinel(
         self,
@@ -276,9 +293,19 @@ class Cluster:
         command: tuple[str, ...] = ("redis-server", str(seed), "--sentinel")
         if self.settings.guarded:
             command = _supervised("sentinel", config)
-        return Process(
-            name, sentinels[index], directory, command, access, guarded=self.settings.guarded
-        )
+        return self._process(name, sentinels[index], directory, command, access=access)
+
+    def _process(
+        self,
+        name: str,
+        address: Address,
+        directory: Path,
+        command: tuple[str, ...],
+        *,
+        access: Access,
+    ) -> Process:
+        there = (*self.settings.place(name).prefix, *command)
+        return Process(name, address, directory, there, access, guarded=self.settings.guarded)
 
     def _write_node_json(self) -> None:
         nodes = {

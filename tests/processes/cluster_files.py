@@ -38,6 +38,7 @@ DATA_RULES = {
         "resetkeys resetchannels &__redis-ha__:witness:asked &__redis-ha__:witness:told"
         " -@all +subscribe +publish +ping +info +select +client|setname +client|list"
         " +config|get +slowlog|len +slowlog|get +latency|latest +latency|histogram +cluster|info"
+        " +time +pubsub|numsub +acl|log +acl|getuser +acl|dryrun"
     ),
     "backup": (
         "resetkeys resetchannels -@all +ping +info +role +psync +sync +replconf +client|setname"
@@ -65,6 +66,7 @@ SENTINEL_RULES = {
     "exporter": (
         "resetkeys resetchannels -@all +ping +info +client|setname +sentinel|masters"
         " +sentinel|master +sentinel|replicas +sentinel|slaves +sentinel|sentinels"
+        " +sentinel|myid +sentinel|ckquorum +acl|log +acl|getuser +acl|dryrun"
     ),
     "witness": "resetkeys resetchannels -@all +sentinel|master +sentinel|failover",
     "operator": "~* &* +@all",
@@ -276,12 +278,14 @@ def _builder(
     )
 
 
-def write_tls(directory: Path, *, ends_in: timedelta = _LIFETIME) -> Tls:
-    """Write the CA, the node certificate and its key into a directory."""
+def write_tls(directory: Path, *hosts: str, ends_in: timedelta = _LIFETIME) -> Tls:
+    """Write the CA, the node certificate (for these addresses too) and its key into a directory."""
     directory.mkdir(parents=True, exist_ok=True)
     tls = Tls(directory / "ca.crt", directory / "node.crt", directory / "node.key")
     paths = (tls.ca, tls.certificate, tls.key)
-    for path, content in zip(paths, certificates("127.0.0.1", ends_in=ends_in), strict=True):
+    for path, content in zip(
+        paths, certificates("127.0.0.1", *hosts, ends_in=ends_in), strict=True
+    ):
         path.write_bytes(content)
         path.chmod(0o600)
     return tls

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from bisect import bisect_left
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,9 +16,10 @@ from tests.processes.cluster import Cluster
 
 @dataclass
 class Account:
-    """What one writer was told: the last acknowledged number and the longest silence (s)."""
+    """What one writer was told, number by number and when, and the longest silence (s)."""
 
     acknowledged: list[int] = field(default_factory=list)
+    moments: list[float] = field(default_factory=list)
     longest_gap: float = 0.0
     last: float = 0.0
 
@@ -26,6 +28,7 @@ class Account:
             self.longest_gap = max(self.longest_gap, now - self.last)
         self.last = now
         self.acknowledged.append(number)
+        self.moments.append(now)
 
 
 @dataclass
@@ -113,6 +116,12 @@ class Ledger:
                 pairs = zip(keys, client.mget(keys), part, strict=True)
                 missing += [key for key, value, number in pairs if value != str(number)]
         return missing
+
+    def acknowledged_at(self, key: str) -> float:
+        """Return when (monotonic seconds) the write of a key was acknowledged."""
+        _, writer, number = key.split(":")
+        account = self.accounts[int(writer)]
+        return account.moments[bisect_left(account.acknowledged, int(number))]
 
     def _write(self, writer: int) -> None:
         number, client = 0, None
