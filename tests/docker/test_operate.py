@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +116,7 @@ def test_env_writes_a_file_that_is_enough_by_itself(cluster: LiveCluster, tmp_pa
 
 
 def test_failover_under_load_loses_nothing(cluster: LiveCluster, figure: Figure) -> None:
-    old = cluster.master()
+    old, began = cluster.master(), datetime.now(UTC)
     with cluster.writers(4) as ledger:
         ledger.wait_for_writes(2000)
         done = described(cluster, "failover", "--yes")
@@ -126,6 +127,18 @@ def test_failover_under_load_loses_nothing(cluster: LiveCluster, figure: Figure)
     assert new in str(done)
     assert ledger.missing_on(cluster.client(new)) == []
     figure(f"{ledger.acknowledged} acknowledged, 0 lost, longest gap {ledger.longest_gap:.2f} s")
+    timeline = described(cluster, "events", "--since", began.isoformat())
+    assert [(f["cause"], f["from"], f["to"]) for f in timeline["failovers"]] == [
+        ("switchover", old, new)
+    ]
+
+
+def test_the_logs_of_all_containers_are_one_stream(cluster: LiveCluster) -> None:
+    lines = [json.loads(line) for line in redis_ha(cluster, "logs", "--json").stdout.splitlines()]
+    assert {line["node"] for line in lines} >= {*cluster.nodes, "sentinel-1", "backup-worker"}
+    assert {line["component"] for line in lines} >= {"redis", "sentinel", "guard", "worker"}
+    times = [line["time"] for line in lines]
+    assert times == sorted(times)
 
 
 def test_what_can_not_be_done_has_its_own_exit_code(cluster: LiveCluster) -> None:
