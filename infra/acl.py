@@ -73,7 +73,7 @@ USERS: tuple[AclUser, ...] = (
         "node",
         # It lists and kills connections to find who else hands the mastership over.
         data="resetkeys resetchannels -@all +multi +exec +ping +info +role +client|setname "
-        "+client|list +client|kill +client|pause +client|unpause",
+        "+client|list +client|kill +client|pause +client|unpause +replicaof",
         sentinel=f"{ASK_SENTINEL} +sentinel|failover +sentinel|ckquorum +info",
     ),
     AclUser(

@@ -14,6 +14,7 @@ from node.errors import Stopped
 from node.files import write_atomically
 from node.guard import Action, Decision
 from node.health import Health, judge, write_health
+from node.orphan import LOOK_SECONDS, Search, is_orphan
 from node.process import Events, Server
 from node.settings import NodeSettings
 from redis_ha.discovery import NodeView, parse_replication
@@ -49,6 +50,7 @@ class _DataNode:
         self._events = events
         self._marker = Marker(started=datetime.now(UTC).isoformat(timespec="seconds"))
         self._client = settings.access.connect(settings.address)
+        self._search = Search()
         write_marker(settings.data_dir, self._marker)
         self._server = Server([settings.server, self._write_config(decision)])
         events.server = self._server
@@ -58,8 +60,13 @@ class _DataNode:
         while not self._events.stop_asked(period):
             if self._server.exit_code is not None:
                 return self._died()
-            if self._watch().healthy:
+            health, view = self._watch()
+            if health.healthy:
                 period = _PERIOD_SECONDS
+            if self._follow_heir(view):
+                period = LOOK_SECONDS
+            elif period == LOOK_SECONDS:
+                period = _FIRST_PERIOD_SECONDS
         self._stop()
         return 0
 
@@ -72,13 +79,26 @@ class _DataNode:
         write_atomically(path, text)
         return str(path)
 
-    def _watch(self) -> Health:
+    def _watch(self) -> tuple[Health, NodeView]:
         view = self._ask()
         health = judge(view)
         write_health(self._settings.health_file, health)
         if view.role is not None and not view.loading:
             self._note(view)
-        return health
+        return health, view
+
+    def _follow_heir(self, view: NodeView) -> bool:
+        """Follow the successor of a master that left us; True while we have to look again soon."""
+        if not is_orphan(view):
+            self._search.end()
+            return False
+        heir = self._search.look(view, self._settings.access, self._settings.peers)
+        if heir is None:
+            return self._search.eager
+        self._log.info("following-heir", master=heir, old=view.master)
+        with suppress(redis.RedisError, OSError):
+            self._command("REPLICAOF", heir.host, str(heir.port))
+        return False
 
     def _ask(self) -> NodeView:
         address = self._settings.address
