@@ -1,7 +1,8 @@
 """`python -m benchmarks [NAME]...`: run the benchmarks, print a table, keep the numbers.
 
 The results land in benchmarks/results/NAME.json, with what they were measured on. Those files
-are committed: the README quotes them.
+are committed: docs/BENCHMARKS.md is made of them, by `python -m benchmarks report`.
+`python -m benchmarks compare FOLDER` holds the results against others of the same machine.
 """
 
 import argparse
@@ -10,25 +11,42 @@ import json
 import os
 import platform
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import client, follow, snapshot
+from benchmarks import client, failover, follow, protections, report, restore, snapshot
+from benchmarks.figures import changes, difference
 
 RESULTS = Path(__file__).parent / "results"
+DOCS = Path(__file__).parents[1] / "docs"
 BENCHMARKS: Mapping[str, Callable[..., dict[str, Any]]] = {
     "snapshot": snapshot.measure,
     "growth": snapshot.measure_growth,
     "client": client.measure,
     "follow": follow.measure,
+    "restore": restore.measure,
+    "failover": failover.measure,
+    "protections": protections.measure,
 }
 
 
 def main() -> None:
     """Run what was asked for."""
     options = _parser().parse_args()
+    match options.names:
+        case ["report"]:
+            write_report()
+        case ["compare", folder]:
+            sys.exit(compare(Path(folder), limit=options.limit))
+        case _:
+            run(options)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Measure, one benchmark after the other."""
     for name in options.names or BENCHMARKS:
         if name not in BENCHMARKS:
             raise SystemExit(f"no benchmark {name!r}: there are {', '.join(BENCHMARKS)}")
@@ -37,6 +55,29 @@ def main() -> None:
         for row in table(result):
             print("  ".join(row))
         keep(name, result | {"measured_on": machine(before)})
+
+
+def write_report() -> None:
+    """Write docs/BENCHMARKS.md and its picture."""
+    results = load(RESULTS)
+    (DOCS / "BENCHMARKS.md").write_text(report.document(results))
+    (DOCS / report.PICTURE).write_text(report.picture(results))
+
+
+def compare(folder: Path, *, limit: float) -> int:
+    """Say how the figures changed since those in `folder`; 1 when one is worse by `limit`."""
+    before, after = load(folder), load(RESULTS)
+    if reason := difference(before, after):
+        raise SystemExit(f"these can't be compared: {reason}")
+    found = changes(before, after)
+    for change in found:
+        print(f"{change.factor:6.2f}  {change.figure.name}: {change.before} -> {change.after}")
+    return 1 if any(change.factor > limit for change in found) else 0
+
+
+def load(folder: Path) -> dict[str, Any]:
+    """Read the results in a folder, by name."""
+    return {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
 
 
 def table(result: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -72,7 +113,15 @@ def machine(load: float) -> dict[str, Any]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help="default: all")
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="default: all; `report` writes the document, `compare FOLDER` compares",
+    )
+    parser.add_argument(
+        "--limit", type=float, default=1.15, help="how much worse `compare` lets pass (1.15)"
+    )
     parser.add_argument("--megabytes", type=int, default=700, help="size of the data (700)")
     parser.add_argument("--pairs", type=int, default=5, help="runs of each side (5)")
     parser.add_argument(

@@ -1,0 +1,141 @@
+"""A restore against the bare load of the same RDB by stock Redis.
+
+Nothing can be back sooner than a stock server has loaded the file. `live_load` is what a live
+restore does of that: read from the store, decrypt, decompress and load, until a server holds the
+data; the whole of it adds a safety snapshot, a copy to every node and the switch.
+"""
+
+import json
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import redis
+
+from benchmarks.snapshot import fill
+from tests.processes.cluster import Cluster, Settings
+from tests.processes.restore.conftest import Worker, hurry, make_worker
+
+GOAL = 1.2
+_SETTINGS = Settings(
+    data_nodes=3,
+    down_after=60_000,
+    redis_lines=(
+        "appendonly no",
+        'save ""',
+        "repl-timeout 600",
+        "client-output-buffer-limit replica 0 0 0",
+        "min-replicas-to-write 1",
+        "min-replicas-max-lag 10",
+    ),
+)
+_PATIENCE = 600.0
+
+
+def measure(*, megabytes: int = 700, pairs: int = 5) -> dict[str, Any]:
+    """Restore so often, each time beside a bare load; times in seconds, medians."""
+    with tempfile.TemporaryDirectory() as name, filled(Path(name), megabytes) as cluster:
+        worker = make_worker(cluster, Path(name) / "worker")
+        worker.snapshot()
+        file = Path(name) / "bare" / "dump.rdb"
+        file.parent.mkdir()
+        ran(worker, "latest", "--output", str(file))
+        rows = [
+            (bare_load(file.parent), bare_load_of_ours(worker, file), live(worker))
+            for _ in range(pairs)
+        ]
+        size = file.stat().st_size
+    bare, files, lives = zip(*rows, strict=True)
+    steps = {step: median([one[step] for one in lives]) for step in lives[0]}
+    loads = [one["decrypt"] + one["load"] for one in lives]
+    return {
+        "benchmark": "restore",
+        "goal_load_ratio": GOAL,
+        "pairs": pairs,
+        "rdb_bytes": size,
+        "bare_load_seconds": median(bare),
+        "file_and_load_seconds": median(files),
+        "live_load_seconds": median(loads),
+        "live_load_ratio": ratio(loads, bare),
+        "file_and_load_ratio": ratio(files, bare),
+        "live_seconds": median([sum(one.values()) for one in lives]),
+        "live_steps_seconds": steps,
+    }
+
+
+@contextmanager
+def filled(directory: Path, megabytes: int) -> Iterator[Cluster]:
+    """Give a cluster with data, whose sentinels look often: a restore waits for them at its end."""
+    with Cluster.start(directory / "cluster", _SETTINGS) as cluster:
+        hurry(cluster)
+        fill(cluster.master, megabytes)
+        cluster.wait_until_healthy(300)
+        yield cluster
+
+
+def bare_load(directory: Path) -> float:
+    """Start a stock server over its dump.rdb; return after how long it has loaded (s)."""
+    socket = directory / "s"
+    words = ["--port", "0", "--unixsocket", str(socket), "--dir", str(directory), "--save", ""]
+    began = time.monotonic()
+    with subprocess.Popen(["redis-server", *words], stdout=subprocess.DEVNULL) as process:
+        try:
+            wait_for_data(socket)
+            return time.monotonic() - began
+        finally:
+            process.kill()
+            process.wait()
+            socket.unlink(missing_ok=True)
+
+
+def wait_for_data(socket: Path) -> None:
+    """Wait until a server answers and has loaded; raises TimeoutError."""
+    client = redis.Redis(unix_socket_path=str(socket))
+    deadline = time.monotonic() + _PATIENCE
+    while time.monotonic() < deadline:
+        with suppress(redis.RedisError):
+            if client.ping():
+                return
+        time.sleep(0.005)
+    raise TimeoutError(f"{socket} has not loaded its data")
+
+
+def bare_load_of_ours(worker: Worker, file: Path) -> float:
+    """Bring the file out of the store, then load it: for whom the cluster is gone (s)."""
+    other = file.parent.with_name("ours")
+    other.mkdir(exist_ok=True)
+    began = time.monotonic()
+    ran(worker, "latest", "--output", str(other / "dump.rdb"))
+    brought = time.monotonic() - began
+    loaded = bare_load(other)
+    (other / "dump.rdb").unlink()
+    return brought + loaded
+
+
+def live(worker: Worker) -> dict[str, float]:
+    """Restore into the cluster; return the seconds of each step."""
+    steps: dict[str, float] = json.loads(ran(worker, "latest"))["seconds"]
+    return steps
+
+
+def ran(worker: Worker, *words: str) -> str:
+    """Run a restore that must succeed; return what it printed."""
+    done = worker.restore(*words)
+    if done.code:
+        raise RuntimeError(done.stderr)
+    return done.stdout
+
+
+def median(values: list[float] | tuple[float, ...]) -> float:
+    """Give the median, in milliseconds' precision."""
+    return round(statistics.median(values), 3)
+
+
+def ratio(ours: list[float] | tuple[float, ...], bare: tuple[float, ...]) -> float:
+    """Give the median of the pairs' ratios: a pair shares the machine's mood."""
+    return median([one / other for one, other in zip(ours, bare, strict=True)])
