@@ -34,7 +34,13 @@ class StatusCollector(Collector):
 def _worker_metrics(status: WorkerStatus) -> Iterator[Family]:
     yield _gauge("working", "1 while this worker holds the lease", status.role == "working")
     yield _gauge("lease_term", "Term of the lease held, 0 for none", status.term)
+    standing_by = status.role == "standing by"
+    yield _gauge("standing_by", "1 while this worker waits for another's lease", standing_by)
     yield _gauge("troubles", "How many things an operator should look at", len(status.troubles))
+    yield _gauge("interval_seconds", "From one snapshot to the next", status.interval)
+    yield _gauge("log_seal_seconds", "How long a log segment grows", status.seal_seconds)
+    yield from _proof_metrics(status)
+    yield from _store_metrics(status)
     timed = (
         ("last_snapshot_age_seconds", "Age of the newest good snapshot", status.snapshot_age),
         ("last_proof_age_seconds", "Age of the newest proof of a snapshot", status.proof_age),
@@ -45,6 +51,19 @@ def _worker_metrics(status: WorkerStatus) -> Iterator[Family]:
     yield from (_gauge(name, text, value) for name, text, value in timed if value is not None)
 
 
+def _proof_metrics(status: WorkerStatus) -> Iterator[Family]:
+    yield _gauge("proving", "1 while snapshots are meant to be proven", status.proving)
+    text = "1 while the newest snapshot is known not to be what it should be"
+    yield _gauge("proof_failed", text, status.proof_failed)
+
+
+def _store_metrics(status: WorkerStatus) -> Iterator[Family]:
+    text = "1 unless the last request of this worker's lease failed at the store"
+    yield _gauge("store_up", text, not status.store_problem)
+    text = "Requests of this worker's lease that the store did not answer"
+    yield CounterMetricFamily(f"{_PREFIX}store_failures", text, value=status.store_failures)
+
+
 def _log_metrics(log: LogState) -> Iterator[Family]:
     yield _gauge("log_lag_bytes", "What the source has and the store has not", log.behind_bytes)
     yield _gauge("log_lag_seconds", "Age of the oldest byte not yet stored", log.behind_seconds)
@@ -52,6 +71,7 @@ def _log_metrics(log: LogState) -> Iterator[Family]:
     yield _gauge("log_connected", "1 while the stream is followed", bool(log.source))
     yield _gauge("log_gap_open", "1 while a gap is not closed by a snapshot", bool(log.open_gap))
     yield _gauge("spool_bytes", "Sealed and open bytes that wait for the store", log.spool_bytes)
+    yield _gauge("spool_limit_bytes", "Bytes that may wait for the store", log.spool_limit)
     yield _gauge("spool_segments", "Sealed segments that wait for the store", log.spool_segments)
     yield CounterMetricFamily(
         f"{_PREFIX}log_gaps", "Gaps in the log since the worker started", value=log.gaps

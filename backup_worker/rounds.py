@@ -75,6 +75,7 @@ class Rounds:
             proven_at=proven_at,
             seconds=manifest.seconds,
             drill_seconds=None if proof is None else proof.seconds,
+            proof_failed=proof is not None and not proof.proven,
         )
         emit(
             "snapshot-taken",
@@ -95,6 +96,8 @@ class Rounds:
         """Read the store's newest snapshot; return the seconds until one is due."""
         listing = catalog.list()
         now, wall = self.clocks.steady(), self.clocks.wall()
+        failed = next((entry.failed for entry in listing.entries if entry.good), False)
+        self.standing = replace(self.standing, proof_failed=failed)
         age = None
         if (latest := listing.latest) is not None:
             age = (wall - latest.taken_at).total_seconds()

@@ -14,7 +14,8 @@ class Standing:
     """The last good snapshot, when it was taken (steady clock), and what failed since.
 
     `proven_at` is when a snapshot was last proven (steady clock); `seconds` and `drill_seconds`
-    are how long this process's last snapshot and its drill took.
+    are how long this process's last snapshot and its drill took; `proof_failed` says that the
+    newest one was loaded and is not what it should be.
     """
 
     snapshot: str | None = None
@@ -23,6 +24,7 @@ class Standing:
     proven_at: float | None = None
     seconds: float | None = None
     drill_seconds: float | None = None
+    proof_failed: bool = False
 
     def is_fresh(self, *, now: float, interval: float) -> bool:
         """Say whether the last snapshot is younger than OVERDUE_INTERVALS."""

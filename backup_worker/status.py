@@ -23,7 +23,7 @@ Role = Literal["starting", "standing by", "working"]
 
 @dataclass(frozen=True)
 class LogState:
-    """The continuous log: offsets in bytes, `spool_*` what waits for the store.
+    """The continuous log: offsets in bytes, `spool_*` what waits for the store and what may.
 
     `behind_seconds` is how old the oldest byte is that the store does not hold yet, 0 when it
     holds all that the source has sent; `open_gap` says why a gap is not yet closed by a snapshot.
@@ -41,6 +41,7 @@ class LogState:
     gaps: int
     open_gap: str
     problem: str
+    spool_limit: int = 0
 
     @property
     def behind_bytes(self) -> int:
@@ -53,7 +54,8 @@ class WorkerStatus:
     """One worker at one moment; ages count from then, None where there is nothing of that kind.
 
     `at` is the wall clock's time (s since 1970) at which it was written; `proving` says whether
-    snapshots are meant to be proven.
+    snapshots are meant to be proven, `proof_failed` whether the newest was tried and differs.
+    `store_problem` is why the last request of the lease failed, empty while the store answers.
     """
 
     at: float
@@ -71,6 +73,9 @@ class WorkerStatus:
     restore_seconds: float | None
     log: LogState | None
     problem: str
+    proof_failed: bool = False
+    store_problem: str = ""
+    store_failures: int = 0
 
     @property
     def troubles(self) -> list[str]:

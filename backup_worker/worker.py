@@ -27,6 +27,7 @@ from backup_worker.snapshot import Destination
 from backup_worker.status import Role, WorkerStatus
 from backup_worker.store.contract import Store
 from backup_worker.store.fenced import FencedStore
+from backup_worker.store.observed import ObservedStore
 from redis_ha.eventlog import emit
 
 T = TypeVar("T")
@@ -67,6 +68,7 @@ class Worker:
     _problem: str = field(default="", init=False)
     _rounds: Rounds | None = field(default=None, init=False)
     _following: Following | None = field(default=None, init=False)
+    _store: ObservedStore | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         files = {
@@ -81,7 +83,8 @@ class Worker:
             stack.enter_context(self._heart.beating())
             self._serve_metrics(stack)
             destination = self._opened(self.parts.destination)
-            lease = Lease(self._opened(self.parts.lease_store), self.me, clock=self.clocks.steady)
+            self._store = ObservedStore(self._opened(self.parts.lease_store))
+            lease = Lease(self._store, self.me, clock=self.clocks.steady)
             self._following = self.parts.following(destination, self.demand)
             if self._following is not None:
                 stack.enter_context(self._following.running())
@@ -108,6 +111,9 @@ class Worker:
             restore_seconds=statuses.last_restore(self.config.state),
             log=None if self._following is None else self._following.state(self.demand.open[1]),
             problem=self._problem or standing.problem,
+            proof_failed=standing.proof_failed,
+            store_problem=self._problem if self._store is None else self._store.problem,
+            store_failures=0 if self._store is None else self._store.failures,
         )
 
     def _opened(self, opening: Callable[[], T]) -> T:

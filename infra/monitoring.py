@@ -1,7 +1,11 @@
-"""The files of those who watch the cluster: scrape jobs, receivers, passwords, settings. Pure."""
+"""The files of those who watch the cluster: scrape jobs, receivers, passwords, settings.
+
+Pure, the reading of the rule files aside.
+"""
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
 from infra.planner import Plan
 from infra.rendering import (
@@ -26,15 +30,22 @@ def prometheus_yml(plan: Plan, *, cluster: str, rules: Sequence[str], paths: Pat
     `cluster` is the label that sets this cluster's series apart from others'. The rule files are
     named one by one: a file that was taken away may still lie in the volume.
     """
-    topology = plan.topology
+    topology, backup = plan.topology, plan.config.backup
     return TEMPLATES.get_template("prometheus.yml.j2").render(
         cluster=cluster,
         ca=f"{paths.config}/tls/ca.crt",
         rules=[f"{paths.config}/{RULES_FOLDER}/{name}" for name in rules],
         jobs={"redis": topology.data_nodes, "sentinel": topology.sentinels},
         monitors=topology.monitors,
-        worker=f"{topology.worker.host}:{METRICS_PORT}",
+        # One that takes no backups serves no metrics.
+        worker=f"{topology.worker.host}:{METRICS_PORT}" if backup.backup_enabled else "",
     )
+
+
+def read_rules(root: Path) -> dict[str, str]:
+    """Read the checkout's rule files by name, sorted."""
+    folder = root / "monitoring" / "prometheus" / "rules"
+    return {path.name: path.read_text() for path in sorted(folder.glob("*.yml"))}
 
 
 def alertmanager_yml(plan: Plan) -> str:

@@ -64,6 +64,11 @@ class Spool:
         self._open = 0
 
     @property
+    def limit(self) -> int:
+        """How many bytes may wait."""
+        return self._limit
+
+    @property
     def sealed(self) -> tuple[Sealed, ...]:
         """What waits for the store, in order."""
         with self._lock:

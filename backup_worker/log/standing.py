@@ -70,4 +70,5 @@ class Board:
             gaps=standing.gaps,
             open_gap=open_gap,
             problem=standing.problem or shipping_problem,
+            spool_limit=spool.limit,
         )

@@ -179,7 +179,7 @@ def exporting(settings: ExporterSettings) -> Iterator[Exporter]:
             raise BadSetting(
                 operation="serve",
                 subject=f"metrics on {settings.listen}",
-                cause=error.strerror or str(error),
+                cause=": ".join(filter(None, (error.filename, error.strerror or str(error)))),
                 hint="give a free address (--listen) and a certificate with its key, readable",
             ) from error
         stack.enter_context(_turning(exporter.loops))

@@ -6,32 +6,31 @@ from pathlib import Path
 
 import pulumi
 
+from infra.containers import (
+    PATHS,
+    Container,
+    alertmanager,
+    ha_exporter,
+    prometheus,
+    redis_exporter,
+)
 from infra.credentials import Authority
 from infra.monitoring import (
     RULES_FOLDER,
-    alertmanager_options,
     alertmanager_yml,
     exporter_environment,
     exporter_passwords,
-    prometheus_options,
     prometheus_yml,
-    redis_exporter_options,
+    read_rules,
 )
 from infra.planner import Plan
 from infra.rendering import Passwords, env_file
 from infra.targets.docker.container import (
-    PATHS,
     ContainerSpec,
     Surroundings,
     make_container,
     make_volume,
 )
-from infra.topology import Node
-
-# On one core the stock exporter takes 36 ms of it for a round of scrapes, 50 ms on two.
-ONE_CORE = ("GOMAXPROCS=1",)
-# Asks a page of a program that speaks HTTP; see node/answers.sh.
-ANSWERS = "redis-ha-answers"
 
 
 @dataclass(frozen=True)
@@ -65,102 +64,51 @@ class Monitoring(pulumi.ComponentResource):
         self.register_outputs({"addresses": {node.name: node.host for node in nodes}})
 
     def _prometheus(self, args: MonitoringArgs) -> ContainerSpec:
-        node, rules = args.plan.topology.monitors.prometheus, read_rules(args.root)
+        rules = read_rules(args.root)
         configuration = prometheus_yml(
             args.plan, cluster=pulumi.get_stack(), rules=list(rules), paths=PATHS
         )
         texts = {f"{RULES_FOLDER}/{name}": text for name, text in rules.items()}
-        return _spec(
-            args,
-            node,
-            command=("prometheus", *prometheus_options(args.plan, paths=PATHS)),
-            memory_mb=args.plan.config.monitoring.prometheus_memory_mb,
-            files=_outputs({"prometheus.yml": configuration, **texts}),
-            health=(ANSWERS, "http", node.host, str(node.port), "/-/ready"),
-            volumes=self._data(node),
-        )
+        files = _outputs({"prometheus.yml": configuration, **texts})
+        return _spec(args, prometheus(args.plan), files, parent=self._child)
 
     def _alertmanager(self, args: MonitoringArgs) -> ContainerSpec:
-        node = args.plan.topology.monitors.alertmanager
-        configuration = pulumi.Output.secret(alertmanager_yml(args.plan))
-        return _spec(
-            args,
-            node,
-            command=("prometheus-alertmanager", *alertmanager_options(node, paths=PATHS)),
-            memory_mb=args.plan.config.monitoring.alertmanager_memory_mb,
-            files={"alertmanager.yml": configuration},
-            health=(ANSWERS, "http", node.host, str(node.port), "/-/ready"),
-            volumes=self._data(node),
-        )
-
-    def _data(self, node: Node) -> dict[str, pulumi.Output[str]]:
-        return {PATHS.data: make_volume(node, "data", self._child).name}
-
-
-def read_rules(root: Path) -> dict[str, str]:
-    """Read the checkout's rule files by name, sorted."""
-    folder = root / "monitoring" / "prometheus" / "rules"
-    return {path.name: path.read_text() for path in sorted(folder.glob("*.yml"))}
+        files = {"alertmanager.yml": pulumi.Output.secret(alertmanager_yml(args.plan))}
+        return _spec(args, alertmanager(args.plan), files, parent=self._child)
 
 
 def _redis_exporter(args: MonitoringArgs) -> ContainerSpec:
-    node = args.plan.topology.monitors.redis_exporter
-
     def render(passwords: Passwords) -> str:
         return exporter_passwords(args.plan, passwords=passwords)
 
-    return _spec(
-        args,
-        node,
-        command=("prometheus-redis-exporter", *redis_exporter_options(node, paths=PATHS)),
-        memory_mb=args.plan.config.monitoring.exporter_memory_mb,
-        files={"passwords.json": args.passwords.apply(render)},
-        health=(ANSWERS, "https", node.host, str(node.port), "/health"),
-        certified=True,
-    )
+    files = {"passwords.json": args.passwords.apply(render)}
+    return _spec(args, redis_exporter(args.plan), files)
 
 
 def _ha_exporter(args: MonitoringArgs) -> ContainerSpec:
     def render(passwords: Passwords) -> str:
         return env_file(exporter_environment(args.plan, passwords=passwords, paths=PATHS))
 
-    return _spec(
-        args,
-        args.plan.topology.monitors.ha_exporter,
-        command=("redis-ha", "exporter"),
-        memory_mb=args.plan.config.monitoring.exporter_memory_mb,
-        files={"exporter.env": args.passwords.apply(render)},
-        health=("redis-ha-health",),
-        certified=True,
-    )
+    files = {"exporter.env": args.passwords.apply(render)}
+    return _spec(args, ha_exporter(args.plan), files)
 
 
 def _spec(
     args: MonitoringArgs,
-    node: Node,
-    *,
-    command: Sequence[str],
-    memory_mb: int,
+    what: Container,
     files: Mapping[str, pulumi.Output[str]],
-    health: Sequence[str],
-    volumes: Mapping[str, pulumi.Output[str]] | None = None,
-    certified: bool = False,
+    *,
+    parent: pulumi.ResourceOptions | None = None,
 ) -> ContainerSpec:
-    program, *options = command
     return ContainerSpec(
-        node=node,
+        what=what,
         around=args.around,
-        entrypoint=program,
-        command=options,
-        memory_mb=memory_mb,
-        start_wait_seconds=args.plan.config.limits.worker_start_wait_seconds,
         files=files,
-        volumes=volumes or {},
-        pair=args.authority.issue(node) if certified else None,
-        health=health,
-        environment=ONE_CORE,
-        sealed=True,
-        awaited=False,
+        volumes={
+            path: make_volume(what.node, purpose, parent or pulumi.ResourceOptions()).name
+            for path, purpose in what.volumes.items()
+        },
+        pair=args.authority.issue(what.node) if what.certified else None,
         after=args.after,
     )
 

@@ -10,12 +10,13 @@ from backup_worker.catalog import Catalog
 from backup_worker.clock import Clocks
 from backup_worker.demand import Demand
 from backup_worker.errors import BackupError, ClusterUnreachable, StoreUnreachable
-from backup_worker.manifest import Kind, Manifest
+from backup_worker.manifest import Kind, Manifest, proof_key
+from backup_worker.proving import proof as proofs
 from backup_worker.rounds import Rounds
 from backup_worker.snapshot import Taken
 from backup_worker.store.memory import MemoryStore
 from backup_worker.transform.signing import Signer
-from tests.unit.backup_worker.snapshots import NOW, made, publish
+from tests.unit.backup_worker.snapshots import NOW, made, proof_of, publish
 
 HOUR = timedelta(hours=1)
 
@@ -40,6 +41,8 @@ class Stage:
     store: MemoryStore = field(default_factory=MemoryStore)
     signer: Signer = field(default_factory=Signer.generate)
     failure: Exception | None = None
+    # What comes of the drill; None where there is none.
+    proven: bool | None = None
     taken: list[Manifest] = field(default_factory=list)
 
     demand: Demand = field(init=False)
@@ -69,7 +72,8 @@ class Stage:
         self.times.sleep(10)
         self.meanwhile()
         self.taken.append(publish(self.store, self.signer, manifest))
-        return Taken(manifest)
+        proof = None if self.proven is None else proof_of(manifest, proven=self.proven)
+        return Taken(manifest, proof)
 
     def prune(self) -> None:
         self.pruned += 1
@@ -101,6 +105,28 @@ def test_a_restart_after_the_interval_takes_one(stage: Stage) -> None:
     publish(stage.store, stage.signer, made(1.1))
     stage.rounds().round()
     assert len(stage.taken) == 1
+
+
+def test_a_failed_proof_stays_known_until_another_snapshot_is_proven(stage: Stage) -> None:
+    stage.proven = False
+    rounds = stage.rounds()
+    rounds.round()
+    assert rounds.standing.proof_failed
+    stage.proven = True
+    stage.times.sleep(3600)
+    rounds.round()
+    assert not rounds.standing.proof_failed
+
+
+def test_a_failed_proof_in_the_store_is_known_after_a_restart(stage: Stage) -> None:
+    manifest = publish(stage.store, stage.signer, made(0.25))
+    proof = proofs.encode(proof_of(manifest, proven=False))
+    envelope = stage.signer.sign(proof, payload_type=proofs.PAYLOAD_TYPE)
+    stage.store.put(proof_key(manifest.id), [envelope])
+    stage.failure = unreachable(ClusterUnreachable)
+    rounds = stage.rounds()
+    rounds.round()
+    assert rounds.standing.proof_failed
 
 
 def test_a_snapshot_that_cannot_be_trusted_does_not_count(stage: Stage) -> None:

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from backup_worker import status as statuses
 from backup_worker.errors import UsageError
-from backup_worker.metrics import served
+from backup_worker.metrics import StatusCollector, served
 from backup_worker.status import LogState, WorkerStatus
 from redis_ha.connection import Address
 from tests.processes.cluster_files import Tls, write_tls
@@ -30,6 +30,7 @@ LOG = LogState(
     gaps=2,
     open_gap="",
     problem="",
+    spool_limit=800,
 )
 WELL = WorkerStatus(
     at=1000.0,
@@ -132,8 +133,28 @@ def test_a_scrape_sees_the_status_of_that_moment(tls: Tls) -> None:
     assert first["redis_backup_log_lag_bytes"] == 500
     assert first["redis_backup_log_gaps_total"] == 2
     assert (first["redis_backup_working"], first["redis_backup_log_gap_open"]) == (1, 0)
+    settings = ("interval_seconds", "log_seal_seconds", "spool_limit_bytes", "proving")
+    assert [first[f"redis_backup_{name}"] for name in settings] == [3600, 10, 800, 1]
     assert second["redis_backup_log_gap_open"] == 1
     assert "redis_backup_last_proof_age_seconds" not in second
+
+
+@pytest.mark.parametrize(
+    ("status", "shown"),
+    [
+        (WELL, {"store_up": 1, "store_failures_total": 0, "proof_failed": 0, "standing_by": 0}),
+        (replace(WELL, store_problem="it is away", store_failures=3),
+         {"store_up": 0, "store_failures_total": 3}),
+        (replace(WELL, proof_failed=True), {"proof_failed": 1}),
+        (replace(WELL, role="standing by"), {"standing_by": 1, "working": 0}),
+        (replace(WELL, role="starting"), {"standing_by": 0, "working": 0}),
+        (replace(WELL, proving=False), {"proving": 0}),
+    ],
+)  # fmt: skip
+def test_each_state_is_told(status: WorkerStatus, shown: dict[str, float]) -> None:
+    families = [f for f in StatusCollector(lambda: status).collect()]
+    told = {s.name.removeprefix("redis_backup_"): s.value for f in families for s in f.samples}
+    assert {name: told[name] for name in shown} == shown
 
 
 def test_a_client_that_says_nothing_holds_up_nobody(tls: Tls) -> None:

@@ -17,6 +17,7 @@ from infra.monitoring import (
     exporter_passwords,
     prometheus_options,
     prometheus_yml,
+    read_rules,
     redis_exporter_options,
 )
 from infra.planner import Plan, make_plan, refusals
@@ -71,7 +72,7 @@ def test_they_come_after_the_worker_and_nobody_waits_for_them(graph: Graph) -> N
         assert container.inputs["mustRun"] is True
     others = [c for name, c in graph.containers.items() if name.split("-files")[0] not in MONITORS]
     urns = {graph.containers[name].urn for name in MONITORS}
-    assert len(others) == 7
+    assert len(others) == 7 + 6  # the nodes' files come by carriers
     assert not any(urns & set(other.dependencies) for other in others)
 
 
@@ -119,7 +120,7 @@ def test_switched_off_they_are_gone_and_the_cluster_is_the_same(graph: Graph) ->
     assert without.outputs["monitoring"] == []
     kept = inputs_of(without)
     assert kept == {k: v for k, v in inputs_of(graph).items() if k in kept}
-    assert len(kept) == 7
+    assert len(kept) == 7 + 6
     gone = {r.name for r in graph.registered} - {r.name for r in without.registered}
     assert {f"{name}-container" for name in MONITORS} < gone
 
@@ -137,6 +138,7 @@ def test_a_changed_rule_touches_prometheus_only(rules: dict[str, str]) -> None:
 
 def test_the_checkouts_rules_are_read_by_name() -> None:
     read = monitoring.read_rules(Path(__file__).parents[3])
+    assert read
     assert list(read) == sorted(read)
     assert all(yaml.safe_load(text)["groups"] for text in read.values())
 
@@ -184,6 +186,24 @@ def test_prometheus_asks_everybody_over_tls_at_fixed_addresses() -> None:
     assert jobs["backup-worker"]["static_configs"] == [{"targets": ["172.28.0.31:9390"]}]
     (alerting,) = written["alerting"]["alertmanagers"]
     assert alerting["static_configs"] == [{"targets": ["172.28.0.44:9193"]}]
+
+
+def test_a_worker_that_takes_no_backups_is_not_asked() -> None:
+    text = prometheus_yml(plan(backupEnabled="false"), cluster="dev", rules=[], paths=Paths())
+    jobs = [job["job_name"] for job in yaml.safe_load(text)["scrape_configs"]]
+    assert "backup-worker" not in jobs
+    assert "redis-ha" in jobs
+
+
+def test_what_only_follows_from_another_alert_calls_nobody() -> None:
+    rules = [*read_rules(Path(__file__).parents[3]).values()]
+    groups = [group for text in rules for group in yaml.safe_load(text)["groups"]]
+    alerts = {rule.get("alert") for group in groups for rule in group["rules"]}
+    for rule in yaml.safe_load(alertmanager_yml(plan()))["inhibit_rules"]:
+        (source,), (targets,) = rule["source_matchers"], rule["target_matchers"]
+        names = {source.split('"')[1], *targets.split('"')[1].split("|")}
+        assert len(names) > 1
+        assert names <= alerts
 
 
 def test_the_webhook_is_the_receiver_or_nobody_is_called() -> None:

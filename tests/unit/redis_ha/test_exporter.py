@@ -21,7 +21,8 @@ from redis_ha.exporter.picture import (
     with_look,
     with_trip,
 )
-from redis_ha.exporter.settings import LISTEN, load, parse, read_address
+from redis_ha.exporter.running import exporting
+from redis_ha.exporter.settings import LISTEN, ExporterSettings, load, parse, read_address
 from redis_ha.health import RoundTrip
 from redis_ha.site import Member, Site
 from redis_ha.survey import ReplicaEntry, SentinelSurvey, Survey
@@ -29,6 +30,7 @@ from redis_ha.witness.hearing import Hearing
 from redis_ha.witness.report import Report
 from redis_ha.witness.status import Status
 from tests.unit.redis_ha.surveys import HEALTHY, A, B, C, S, dead, silent, with_node, with_sentinel
+from tests.unit.redis_ha.test_eventlog import documented
 
 ACCESS = Access(S, "mymaster", Credentials("exporter", "x"), Path("ca"))
 SITE = Site(
@@ -85,6 +87,19 @@ def test_what_happened_is_told_once() -> None:
     assert list(events(OVER, OVER)) == []
 
 
+def test_each_event_and_its_fields_are_documented() -> None:
+    tilted = with_check(CALM, seen(with_sentinel(HEALTHY, 0, tilt=True)))
+    refused = with_trip(CALM, RoundTrip(problem="nobody listens"))
+    course = (
+        *((CALM, CRASH), (CRASH, OVER), (CRASH, with_look(CRASH, seen(HEALTHY, 9.0), wall=0.0))),
+        *((CALM, tilted), (tilted, with_check(tilted, seen(HEALTHY)))),
+        *((CALM, refused), (refused, with_trip(refused, RoundTrip(0.1, by="redis-1")))),
+    )
+    told = {e.name: set(e.fields) for before, after in course for e in events(before, after)}
+    assert {name: documented()[name] for name in told} == told
+    assert len(told) == 9
+
+
 def test_a_silent_node_keeps_its_series_and_the_master_is_no_replica() -> None:
     before, after = values(CALM), values(with_look(CALM, seen(dead(HEALTHY, 2), 1.0), wall=0.0))
     assert before.keys() == after.keys()
@@ -127,8 +142,22 @@ def test_readiness_and_health_come_from_the_thorough_survey() -> None:
     assert told["round_trip_seconds"] == 0.004
     tilted = with_check(fine, seen(with_sentinel(HEALTHY, 0, tilt=True)))
     assert (values(tilted)["ready"], values(tilted)["not_ready_reasons"]) == (0, 1)
+    assert [values(tilted)[f"ready_check['{name}']"] for name in ("quorum", "votes")] == [1, 0]
     assert [event.name for event in events(fine, tilted)] == ["not-ready"]
     assert [event.name for event in events(tilted, with_check(tilted, fine.check))] == ["ready"]
+
+
+def test_a_sentinel_votes_that_answers_and_counts_enough_others() -> None:
+    votes = [f"sentinel_may_vote['sentinel-{n}']" for n in (1, 2, 3)]
+    counts = [f"sentinel_quorum_ok['sentinel-{n}']" for n in (1, 2, 3)]
+    assert all(isnan(values(CALM)[name]) for name in (*votes, *counts))
+    assert values(CALM)["sentinel_config_epoch['sentinel-1']"] == 2
+    hurt = silent(with_sentinel(HEALTHY, 0, tilt=True), 1)
+    alone = with_sentinel(hurt, 2, quorum_verdict="NOQUORUM 1 usable Sentinels")
+    told = values(with_look(with_check(CALM, seen(alone)), seen(alone, 1.0), wall=0.0))
+    assert [told[name] for name in votes] == [0, 0, 1]
+    assert [told[name] for name in counts] == [1, 0, 0]
+    assert isnan(told["sentinel_config_epoch['sentinel-2']"])
 
 
 def test_round_trips_are_counted_by_their_end() -> None:
@@ -199,6 +228,18 @@ def test_settings_are_the_environment_s_or_are_named(tmp_path: Path) -> None:
     for missing in ("REDIS_EXPORTER_TLS_KEY", "REDIS_SENTINEL_HOST_1", "REDIS_TLS_CA"):
         with pytest.raises(BadSetting):
             parse({k: v for k, v in values.items() if k != missing})
+
+
+def test_a_certificate_that_is_not_there_is_named(tmp_path: Path) -> None:
+    nobody = Address("127.0.0.1", 1)
+    site = Site(
+        Access((nobody,), "mymaster", ACCESS.credentials, tmp_path / "ca.crt"), None, (), ()
+    )
+    settings = ExporterSettings(
+        site, Address("127.0.0.1", 0), tmp_path / "x.crt", tmp_path / "x.key"
+    )
+    with pytest.raises(BadSetting, match=r"x\.crt: No such file"), exporting(settings):
+        pass
 
 
 @pytest.mark.parametrize("text", ["9122", ":9122", "host:", "host:x", "host:70000"])

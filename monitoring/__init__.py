@@ -1,0 +1,1 @@
+"""Who watches the cluster: Prometheus's rules, Grafana's dashboards."""
