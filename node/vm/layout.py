@@ -10,7 +10,7 @@ from node.vm.places import Places
 CONFIG = Path("/etc/redis-ha")
 DATA = Path("/data")
 UNITS = Path("/etc/systemd/system")
-ROLES = ("data", "sentinel", "worker", "redis-exporter")
+ROLES = ("data", "sentinel", "worker", "redis-exporter", "exporter")
 TELEMETRY = "telemetry"
 GROWTH, GROWTH_TIMER = "growth", "redis-ha-growth.timer"
 # The folder of each role's data on the volume; where boot.json's templates say it is.
@@ -25,6 +25,7 @@ _EXPECTED = {
     "sentinel": ("node.json", "sentinel.conf", "users.acl"),
     "worker": ("worker.env", "signing.key"),
     "redis-exporter": ("options.env", "passwords.json"),
+    "exporter": ("exporter.env",),
 }
 
 

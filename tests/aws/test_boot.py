@@ -35,7 +35,7 @@ GATEWAY = "10.72.0.1"
 PORT = 34_080
 UNITS = (
     *("redis-ha-data", "redis-ha-sentinel", "redis-ha-worker"),
-    *("redis-ha-telemetry", "redis-ha-redis-exporter"),
+    *("redis-ha-telemetry", "redis-ha-redis-exporter", "redis-ha-exporter"),
 )
 SETTINGS = {"target": "aws", "vpcCidr": SUBNET, "ioThreads": 1, "backupInterval": 60}
 pytestmark = pytest.mark.timeout(600)
@@ -149,6 +149,16 @@ def test_exporters_tell_of_their_machine_and_of_nothing_else(cluster: Machines) 
         assert "redis_sentinel_masters 1\n" in sentinel
         lines = machine.inside("ps", "-e", "-o", "args=")
         assert not [word for word in cluster.passwords.values() if word in lines]
+        eventually(
+            lambda m=machine: "\nredis_ha_ready 1.0\n" in cluster.scrape(m, 9122, "/metrics"),
+            within=60,
+            what="this machine sees the cluster ready for a failover",
+            every=1,
+        )
+        told = cluster.scrape(machine, 9122, "/metrics")
+        assert "\nredis_ha_master_available 1.0\n" in told
+        assert "\nredis_ha_round_trip_seconds 0." in told
+        assert told.count("redis_ha_node_up{") == len(cluster.made)
 
 
 def test_an_exporter_that_is_sent_elsewhere_carries_no_password_there(cluster: Machines) -> None:

@@ -61,9 +61,18 @@ class RedisHaCluster(pulumi.ComponentResource):
         self._plan = args.plan
         self._child = pulumi.ResourceOptions(parent=self)
         self._around = Surroundings(args.plan, _place(args.plan, self))
-        self._passwords = Passwords("passwords", self._child)
-        self._secrets = BackupSecrets("backup", args.plan.config.backup, self._child)
-        self._authority = Authority("ca", args.plan.config.certificates, self._child)
+        self._passwords = Passwords(
+            "passwords", args.plan.config.generations.password_generation, self._child
+        )
+        self._secrets = BackupSecrets(
+            "backup",
+            args.plan.config.backup,
+            args.plan.config.generations.backup_key_generation,
+            self._child,
+        )
+        self._authority = Authority(
+            "ca", args.plan.config.certificates, args.plan.config.generations, self._child
+        )
         self._keys = Keys("keys", self._around, self._child)
         self._open_network(args)
         self._logs = Logs("logs", self._around, self._keys.secrets, self._child)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
-from infra.monitoring import exporter_passwords, redis_exporter_options
+from infra.monitoring import exporter_environment, exporter_passwords, redis_exporter_options
 from infra.planner import Plan
 from infra.rendering import (
     BackupKeys,
@@ -21,6 +21,7 @@ from infra.targets.aws.place import Place
 from infra.targets.aws.policies import BACKUP_PREFIX
 from infra.targets.aws.user_data import (
     DATA_PATHS,
+    EXPORTER_PATHS,
     REDIS_EXPORTER_PATHS,
     SENTINEL_PATHS,
     WORKER_PATHS,
@@ -56,12 +57,14 @@ def member_files(
     worker = worker_environment(here, passwords=passwords, keys=keys, paths=WORKER_PATHS)
     monitors = here.topology.monitors
     options = redis_exporter_options(monitors.redis_exporter, paths=REDIS_EXPORTER_PATHS)
+    exporter = exporter_environment(here, passwords=passwords, paths=EXPORTER_PATHS)
     return {
         **{f"data/{name}": content for name, content in data.items()},
         **{f"sentinel/{name}": content for name, content in sentinel.items()},
         "worker/worker.env": env_file(worker),
         "redis-exporter/options.env": env_file({"OPTIONS": " ".join(options)}),
         "redis-exporter/passwords.json": exporter_passwords(here, passwords=passwords),
+        "exporter/exporter.env": env_file(exporter),
     }
 
 

@@ -37,10 +37,12 @@ def cluster_ports(plan: Plan) -> tuple[Ports, Ports]:
 
 def metrics_ports(plan: Plan) -> tuple[Ports, ...]:
     """Say where a machine tells Prometheus of itself."""
-    exporter = plan.topology.monitors.redis_exporter
+    monitors = plan.topology.monitors
+    redis, cluster = monitors.redis_exporter.port, monitors.ha_exporter.port
     return (
         Ports("backup-metrics", METRICS_PORT, METRICS_PORT),
-        Ports("redis-metrics", exporter.port, exporter.port),
+        Ports("redis-metrics", redis, redis),
+        Ports("cluster-metrics", cluster, cluster),
     )
 
 

@@ -31,6 +31,7 @@ WORKER_PATHS = Paths(
 )
 
 REDIS_EXPORTER_PATHS = Paths("/etc/redis-ha/redis-exporter")
+EXPORTER_PATHS = Paths("/etc/redis-ha/exporter", run="/run/redis-ha/exporter")
 
 _STAGE1 = Path(__file__).with_name("stage1.py")
 _STAGE1_PATH = "/usr/local/lib/redis-ha/stage1.py"

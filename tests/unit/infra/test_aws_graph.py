@@ -82,8 +82,10 @@ def test_other_groups_are_let_in_by_setting(packages: Path) -> None:
     assert sources["in-clients-1-redis"] == sources["in-clients-1-sentinel"] == "sg-0a"
     assert [name for name, source in sources.items() if source == "sg-0b"] == [
         *("in-monitoring-backup-metrics", "in-monitoring-redis-metrics"),
+        "in-monitoring-cluster-metrics",
     ]
     assert (rules["in-monitoring-redis-metrics"].inputs["fromPort"]) == 9121
+    assert (rules["in-monitoring-cluster-metrics"].inputs["fromPort"]) == 9122
 
 
 def test_each_machine_is_the_guides_and_can_be_thrown_away(graph: Graph) -> None:

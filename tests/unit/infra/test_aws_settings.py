@@ -72,13 +72,19 @@ def test_a_nodes_secret_is_its_files(graph: Graph) -> None:
         *("data/node.json", "data/redis.conf", "data/users.acl"),
         *("sentinel/node.json", "sentinel/sentinel.conf", "sentinel/users.acl"),
         *("tls/ca.crt", "tls/node.crt", "tls/node.key", "worker/worker.env"),
-        *("redis-exporter/options.env", "redis-exporter/passwords.json"),
+        *("redis-exporter/options.env", "redis-exporter/passwords.json", "exporter/exporter.env"),
     }
     options = files["redis-exporter/options.env"]
     assert "--web.listen-address=10.72.1.11:9121" in options
     password = json.loads(files["redis-exporter/passwords.json"])["rediss://10.72.1.11:6380"]
     assert password
     assert password not in options
+    exporter = dict(line.split("=", 1) for line in files["exporter/exporter.env"].splitlines())
+    assert exporter["REDIS_EXPORTER_PASSWORD"] == password
+    assert exporter["REDIS_EXPORTER_METRICS_HOST"] == "10.72.1.11"
+    assert exporter["REDIS_EXPORTER_METRICS_PORT"] == "9122"
+    assert exporter["REDIS_NODE_HOST_3"] == "10.72.2.11"
+    assert "REDIS_OPERATOR_PASSWORD" not in exporter
     described = json.loads(files["data/node.json"])
     assert (described["name"], described["host"], described["port"]) == (
         *("redis-2", "10.72.1.11", 6380),

@@ -28,6 +28,7 @@ NODE = {
         *("data/node.json", "data/redis.conf", "data/users.acl"),
         *("sentinel/node.json", "sentinel/sentinel.conf", "sentinel/users.acl"),
         *("worker/worker.env", "redis-exporter/options.env", "redis-exporter/passwords.json"),
+        "exporter/exporter.env",
         *("tls/ca.crt", "tls/node.crt", "tls/node.key"),
     )
 }
@@ -55,6 +56,8 @@ def test_folders_are_those_that_the_files_were_rendered_for() -> None:
         "worker": user_data.WORKER_PATHS,
     }
     assert user_data.REDIS_EXPORTER_PATHS.config == str(CONFIG / "redis-exporter")
+    assert user_data.EXPORTER_PATHS.config == str(CONFIG / "exporter")
+    assert user_data.EXPORTER_PATHS.run == "/run/redis-ha/exporter"
     for role in DATA_FOLDERS:
         assert paths[role].config == str(CONFIG / role)
         assert paths[role].data == str(DATA_FOLDERS[role])
@@ -72,7 +75,7 @@ def test_units_run_as_their_role_and_write_nowhere_else() -> None:
         assert "ProtectSystem=strict\n" in unit
         folder = DATA_FOLDERS.get(role)
         assert f"ReadWritePaths={folder}\n" in unit if folder else "ReadWritePaths" not in unit
-        assert (f"RuntimeDirectory=redis-ha/{role}\n" in unit) is (folder is not None)
+        assert (f"RuntimeDirectory=redis-ha/{role}\n" in unit) is (role != "redis-exporter")
 
 
 def test_every_unit_that_is_started_is_there_and_starts_again_after_a_reboot() -> None:
