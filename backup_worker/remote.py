@@ -8,7 +8,7 @@ environment variables, never on a command line.
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -29,16 +29,17 @@ def run(
     args: Sequence[str],
     *,
     stdin: bytes | BinaryIO | None = None,
+    extra: Mapping[str, str] | None = None,
 ) -> int:
     """Run `backup-worker ARGS...` in the container and return its exit code.
 
     `stdin` is piped in, or read from its file; None passes our own standard input on. The
-    operator's credentials reach the command through its environment.
+    operator's credentials reach the command through its environment, and so does `extra`.
     Raises ClusterUnreachable when the container doesn't run, UsageError without a docker command.
     """
     container = config.container or ""
     require_running(container)
-    environment = operator_environment(config)
+    environment = operator_environment(config) | dict(extra or {})
     terminal = stdin is None and sys.stdin.isatty() and sys.stdout.isatty()
     command = exec_command(container, args, names=sorted(environment), terminal=terminal)
     environment = os.environ | environment

@@ -1,9 +1,11 @@
 """The troubleshooting guide as checks, each with reason and remedy. Pure: survey to findings."""
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 
 from redis_ha.findings import Finding, State, settle
 from redis_ha.readiness import judge_readiness
+from redis_ha.releases import engine_of, unmaintained
 from redis_ha.survey import Denial, NodeSurvey, Survey
 
 MiB = 1 << 20
@@ -300,6 +302,18 @@ def _denial(name: str, denial: Denial) -> Finding:
     )
 
 
+def _engines(survey: Survey) -> Iterator[Finding]:
+    """By each node's own clock: it is the one that certificates and TTLs go by as well."""
+    for name, node in _alive(survey):
+        seconds = node.number("server_time_usec") / 1e6
+        if not seconds:
+            continue
+        today = datetime.fromtimestamp(seconds, UTC).date()
+        if text := unmaintained(*engine_of(node.info), today=today):
+            remedy = "choose a newer `engine` (OPERATIONS.md, Engines and their versions)"
+            yield _found("engine", State.WARNING, name, text, remedy=remedy)
+
+
 def _priorities(survey: Survey) -> Iterator[Finding]:
     priorities = {name: n.config.get("replica-priority", "100") for name, n in _alive(survey)}
     if len(set(priorities.values())) > 1:
@@ -328,4 +342,5 @@ CHECKS: dict[str, tuple[Check, str]] = {
     "clocks": (_clocks, "within a second of each other"),
     "certificates": (_certificates, "none expires within 30 days"),
     "ACL denials": (_denials, "none in the last hour"),
+    "engine": (_engines, "every node runs one that is still fixed"),
 }

@@ -28,6 +28,7 @@ COMMANDS = {
     "show": "backup_worker.cli.show",
     "verify": "backup_worker.cli.verify",
     "restore": "backup_worker.cli.restore",
+    "adopt": "backup_worker.cli.adopt",
     "log": "backup_worker.cli.log",
     "prune": "backup_worker.cli.prune",
     "status": "backup_worker.cli.status",

@@ -65,18 +65,7 @@ class Restore:
     @cached_property
     def target(self) -> Target:
         """The cluster as operator; raises UsageError naming what is not set."""
-        config = self.session.config
-        access = self.session.access
-        if config.operator is None:
-            raise _missing("the operator's credentials", "REDIS_OPERATOR_USERNAME and _PASSWORD")
-        if config.scratch is None:
-            raise _missing(
-                "where the scratch server listens",
-                "REDIS_BACKUP_SCRATCH_HOST and _PORT, REDIS_BACKUP_TLS_CERT and _KEY,"
-                " REDIS_REPLICA_USERNAME and _PASSWORD",
-            )
-        access = replace(access, credentials=config.operator)
-        return Target(access, config.scratch, config.state, self.request.timeout)
+        return operator_target(self.session, timeout=self.request.timeout)
 
     @cached_property
     def opener(self) -> Opener:
@@ -213,6 +202,13 @@ class Restore:
                     cause="none is open",
                     hint="`backup-worker restore SNAPSHOT` begins one",
                 )
+            if journal.source is not None:
+                raise RefusedForSafety(
+                    operation="resume" if request.resume else "undo",
+                    subject="restore",
+                    cause=f"what is open is an adoption of {journal.source.address}",
+                    hint="`redis-ha adopt --resume` finishes it, `--undo` takes it back",
+                )
             open_data = self._data_to_go_on(journal)
             if request.undo and open_data is not None and not request.yes:
                 texts.print_undo(journal)
@@ -227,6 +223,21 @@ class Restore:
         if self.request.resume and rdb_file.is_file(journal.snapshot):
             return restore_file.open_kept(self.target.state)
         return self.open_data
+
+
+def operator_target(session: Session, *, timeout: float) -> Target:
+    """Return the cluster as operator; raises UsageError naming what is not set."""
+    config, access = session.config, session.access
+    if config.operator is None:
+        raise _missing("the operator's credentials", "REDIS_OPERATOR_USERNAME and _PASSWORD")
+    if config.scratch is None:
+        raise _missing(
+            "where the scratch server listens",
+            "REDIS_BACKUP_SCRATCH_HOST and _PORT, REDIS_BACKUP_TLS_CERT and _KEY,"
+            " REDIS_REPLICA_USERNAME and _PASSWORD",
+        )
+    access = replace(access, credentials=config.operator)
+    return Target(access, config.scratch, config.state, timeout)
 
 
 def identity_source(session: Session, request: Request) -> str | None:

@@ -37,6 +37,8 @@ from redis_ha.discovery import (
 from redis_ha.errors import RedisHaError
 
 T = TypeVar("T")
+# The user of a node's agent (node.changes), as ACL LIST begins its line.
+_KEEPER = "user keeper "
 
 
 def gather(access: Access, *, now: datetime) -> Document:
@@ -132,7 +134,9 @@ def _answer(
 
 
 def _users(client: redis.Redis) -> tuple[str, ...]:
-    return tuple(sorted(ordered_rules(str(line)) for line in client.acl_list()))
+    """List the cluster's users; the one of a node's own agent is another after each start."""
+    lines = (str(line) for line in client.acl_list())
+    return tuple(sorted(ordered_rules(line) for line in lines if not line.startswith(_KEEPER)))
 
 
 def _rows(rows: Any) -> tuple[dict[str, str], ...]:

@@ -56,6 +56,14 @@ def promote(access: Access, node: Address) -> None:
         client.execute_command("REPLICAOF", "NO", "ONE")
 
 
+def clear(access: Access, node: Address) -> None:
+    """Make a node a master that holds neither keys nor functions."""
+    with access.connect(node) as client:
+        client.execute_command("REPLICAOF", "NO", "ONE")
+        client.execute_command("FLUSHALL", "ASYNC")
+        client.execute_command("FUNCTION", "FLUSH", "ASYNC")
+
+
 @contextmanager
 def writes_paused(access: Access, master: Address) -> Iterator[int]:
     """Hold back the master's writes, expirations included; gives how many keys it has then.

@@ -38,11 +38,18 @@ def reasons_against(
     `force` accepts data nodes that do not answer: they follow the master when they are back.
     """
     return [
+        *cluster_trouble(seen, master, force=force),
+        *_unreadable(seen.nodes, data.engine, place.binary),
+        *_too_little_disk(_to_write(data) + log_bytes, place),
+    ]
+
+
+def cluster_trouble(seen: Seen, master: Address, *, force: bool = False) -> list[str]:
+    """Name what is wrong with sentinels and data nodes; empty when they are all in order."""
+    return [
         *(text for one in seen.sentinels if (text := _sentinel_trouble(one, master))),
         *_epoch_trouble(seen.sentinels),
         *(text for node in seen.nodes if (text := _node_trouble(node, master, force=force))),
-        *_unreadable(seen.nodes, data.engine, place.binary),
-        *_too_little_disk(_to_write(data) + log_bytes, place),
     ]
 
 

@@ -73,6 +73,11 @@ class RestoreSafety:
 
 
 @dataclass(frozen=True)
+class Clear:
+    """Make the master a master again, and empty as it was before: nothing is brought back."""
+
+
+@dataclass(frozen=True)
 class GiveUp:
     """Neither way is open; an operator decides."""
 
@@ -94,6 +99,7 @@ Step = (
     | Release
     | Wait
     | RestoreSafety
+    | Clear
     | GiveUp
     | Done
 )
@@ -124,6 +130,15 @@ def next_undo(journal: Journal, seen: Seen) -> Step:
         return _settle(journal, seen) if master.view.role == "master" else Promote()
     if master.view.loading:
         return Wait("the master is loading")
+    return _bring_back(journal, seen)
+
+
+def _bring_back(journal: Journal, seen: Seen) -> Step:
+    """Say what to do where the master no longer holds the old data."""
+    master = seen.node(journal.master)
+    if journal.empty:
+        cleared = master.view.role == "master" and not master.keys
+        return _settle(journal, seen) if cleared else Clear()
     if journal.safety_snapshot is None:
         return GiveUp("the master no longer holds the old data and no safety snapshot was taken")
     return RestoreSafety(journal.safety_snapshot)
@@ -173,7 +188,9 @@ def _replicate(journal: Journal, seen: Seen) -> Step:
     nodes = [seen.node(before.address) for before in journal.nodes]
     scratch = seen.scratch
     if scratch is None:
-        return Promote() if _all_restored(journal, nodes) else Load()
+        # A live source has gone on since its scratch server died.
+        complete = journal.source is None and _all_restored(journal, nodes)
+        return Promote() if complete else Load()
     known = scratch.replid in journal.scratch_replids
     astray = tuple(
         node.address

@@ -61,6 +61,19 @@ class Point:
 
 
 @dataclass(frozen=True)
+class SourceBefore:
+    """The server whose data a cluster takes over live, without what opens it.
+
+    `run_id` is its process: one that was restarted may have lost data.
+    """
+
+    address: Address
+    run_id: str
+    tls: bool
+    username: str | None
+
+
+@dataclass(frozen=True)
 class Journal:
     """An open restore, of `snapshot` and the log after it up to `point` (None: without a log).
 
@@ -69,7 +82,9 @@ class Journal:
     `hold` (ms) is the down-after that keeps Sentinel still meanwhile; `config_epoch` tells a
     failover that happened all the same. `scratch_replids` are the histories of the scratch
     servers used: a node with one of them holds the restored data. `keys` is how many keys the
-    master held when it was told to replicate the scratch server; None before that.
+    master held when it was told to replicate the scratch server; None before that. `source` is set
+    where the scratch server follows a live server (adopt); `empty` says that the cluster held
+    nothing before, so that an undo has nothing to bring back.
     """
 
     snapshot: str
@@ -84,6 +99,8 @@ class Journal:
     scratch_replids: tuple[str, ...] = ()
     keys: int | None = None
     point: Point | None = None
+    source: SourceBefore | None = None
+    empty: bool = False
 
 
 def encode(journal: Journal) -> bytes:
@@ -114,8 +131,15 @@ def decode(payload: bytes) -> Journal:
         ),
         scratch_replids=tuple(fields.pop("scratch_replids")),
         point=None if (point := fields.pop("point", None)) is None else Point(**point),
+        source=_source(fields.pop("source", None)),
         **fields,
     )
+
+
+def _source(fields: dict[str, Any] | None) -> SourceBefore | None:
+    if fields is None:
+        return None
+    return SourceBefore(address=Address(**fields.pop("address")), **fields)
 
 
 def load(state: Path) -> Journal | None:

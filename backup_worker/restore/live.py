@@ -41,7 +41,7 @@ _BYTES_PER_HELD_MILLISECOND = 1000
 # The phase of that name in progress and seconds.
 SAFETY_SNAPSHOT = "safety snapshot"
 # Cause and hint when Sentinel was told to fail over by somebody else.
-_AFTER_FAILOVER = (
+AFTER_FAILOVER = (
     "a failover happened meanwhile and Sentinel gave the cluster another master",
     "the settings were put back; look at what the new master holds, then restore again",
 )
@@ -127,7 +127,11 @@ def require_no_open_restore(state: Path) -> None:
     journal = journals.load(state)
     if journal is not None:
         since = f"{journal.started_at:%Y-%m-%d %H:%M:%S %Z}"
-        reason = f"a restore begun {since} is still open at `{journal.stage}`: {RESUME_OR_UNDO}"
+        kind, ways_on = "a restore", RESUME_OR_UNDO
+        if journal.source is not None:
+            kind = "an adoption"
+            ways_on = "`redis-ha adopt --resume` finishes it, `redis-ha adopt --undo` takes it back"
+        reason = f"{kind} begun {since} is still open at `{journal.stage}`: {ways_on}"
         conditions.require_none([reason], snapshot=journal.snapshot)
 
 
@@ -190,7 +194,7 @@ def undo(
         try:
             seen = runner.undo(journal)
             if decision.failover(journal, seen) is not None:
-                raise _failed(journal, *_AFTER_FAILOVER)
+                raise _failed(journal, *AFTER_FAILOVER)
             return replace(_outcome(journal, seen, runner, loader), snapshot=None, point=None)
         except OldDataGone:
             if open_data is None or journal.safety_snapshot is None:
@@ -202,21 +206,41 @@ def undo(
 
 def begin(plan: Plan, safety_snapshot: str | None, now: datetime) -> Journal:
     """Write down the cluster as it is; pure."""
-    nodes = [node for node in plan.seen.nodes if node.view.role is not None]
-    return Journal(
+    journal = opened(
+        plan.seen,
+        plan.master,
         snapshot=plan.data.id,
+        safety_snapshot=safety_snapshot,
+        now=now,
+        size=plan.size,
+    )
+    return replace(journal, point=plan.point)
+
+
+def opened(
+    seen: Seen,
+    master: Address,
+    *,
+    snapshot: str,
+    safety_snapshot: str | None,
+    now: datetime,
+    size: int,
+) -> Journal:
+    """Return the journal of what is about to begin; `size` (bytes) is what each node loads."""
+    nodes = [node for node in seen.nodes if node.view.role is not None]
+    return Journal(
+        snapshot=snapshot,
         safety_snapshot=safety_snapshot,
         started_at=now,
         stage=Stage.HOLD,
-        master=plan.master,
+        master=master,
         nodes=tuple(
             NodeBefore(node.address, node.view.run_id, node.view.replid, node.min_replicas)
             for node in nodes
         ),
-        sentinels=tuple(SentinelBefore(one.address, one.down_after) for one in plan.seen.sentinels),
-        config_epoch=plan.seen.sentinels[0].config_epoch,
-        hold=_HOLD_MILLISECONDS + plan.size // _BYTES_PER_HELD_MILLISECOND,
-        point=plan.point,
+        sentinels=tuple(SentinelBefore(one.address, one.down_after) for one in seen.sentinels),
+        config_epoch=seen.sentinels[0].config_epoch,
+        hold=_HOLD_MILLISECONDS + size // _BYTES_PER_HELD_MILLISECOND,
     )
 
 
@@ -252,7 +276,7 @@ def _take_back(runner: Runner, error: BaseException) -> None:
         cause = f"{cause}; taking it back failed as well: {second}"
         raise _failed(journal, cause, f"the restore is still open: {RESUME_OR_UNDO}") from error
     if moved:
-        raise _failed(journal, *_AFTER_FAILOVER) from error
+        raise _failed(journal, *AFTER_FAILOVER) from error
     if isinstance(error, Exception):
         hint = "it was taken back: the cluster holds the data from before"
         raise _failed(journal, cause, hint) from error

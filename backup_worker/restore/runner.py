@@ -8,12 +8,13 @@ from typing import Protocol
 
 import redis
 
-from backup_worker.errors import BackupError
+from backup_worker.errors import BackupError, RefusedForSafety
 from backup_worker.progress import Progress, Report, ignore
 from backup_worker.restore import actions, decision
 from backup_worker.restore import journal as journals
 from backup_worker.restore.decision import (
     Attach,
+    Clear,
     Done,
     Follow,
     Freeze,
@@ -32,6 +33,9 @@ from redis_ha.connection import Address
 from redis_ha.discovery import Access
 
 PAUSE = 0.1
+RESUME_OR_UNDO = (
+    "`backup-worker restore --resume` finishes it, `backup-worker restore --undo` takes it back"
+)
 # What a phase of the restore is called where its progress and its seconds are shown.
 _PHASES: dict[type, str] = {
     Hold: "hold",
@@ -71,6 +75,7 @@ class Runner:
 
     `size` (bytes) is what each node receives, for the progress; `full_syncs` counts the replicas
     that the new master had to send everything to, None when the switch was not made here.
+    `before_promote` is called once all is equal, right before the master is one again.
     """
 
     access: Access
@@ -81,6 +86,9 @@ class Runner:
     report: Report = ignore
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
+    before_promote: Callable[[], None] = lambda: None
+    operation: str = "restore"
+    ways_on: str = RESUME_OR_UNDO
     seconds: dict[str, float] = field(default_factory=dict)
     full_syncs: int | None = None
     _phase: str = "hold"
@@ -151,12 +159,15 @@ class Runner:
                 self.scratch.freeze()
             case Promote():
                 journal = self._enter(journal, Stage.PROMOTE)
+                self.before_promote()
                 actions.promote(self.access, journal.master)
                 self.full_syncs = -seen.node(journal.master).sync_full
             case Follow():
                 actions.replicate(self.access, step.nodes, journal.master)
             case Release():
                 return self._release(step, journal)
+            case Clear():
+                actions.clear(self.access, journal.master)
             case RestoreSafety() | GiveUp():
                 raise self._dead_end(step, journal)
         return journal
@@ -181,9 +192,19 @@ class Runner:
             actions.replicate(self.access, step.nodes, seen.scratch.address)
             return journal
         with actions.writes_paused(self.access, journal.master) as keys:
+            if journal.empty and keys:
+                raise self._no_longer_empty(journal, keys)
             journal = self._enter(replace(journal, keys=keys), Stage.ATTACH)
             actions.replicate(self.access, step.nodes, seen.scratch.address)
         return journal
+
+    def _no_longer_empty(self, journal: Journal, keys: int) -> RefusedForSafety:
+        return RefusedForSafety(
+            operation=self.operation,
+            subject=journal.snapshot,
+            cause=f"somebody has written {keys} keys to the empty cluster meanwhile",
+            hint="stop who writes there, then begin again",
+        )
 
     def _release(self, step: Release, journal: Journal) -> Journal:
         journal = self._enter(journal, Stage.RELEASE)
@@ -215,10 +236,10 @@ class Runner:
 
     def _stuck(self, journal: Journal, problem: str) -> Stuck:
         return Stuck(
-            operation="restore",
+            operation=self.operation,
             subject=journal.snapshot,
             cause=f"no progress for {self.patience:.0f} s: {problem}",
-            hint=RESUME_OR_UNDO,
+            hint=self.ways_on,
         )
 
     def _dead_end(self, step: RestoreSafety | GiveUp, journal: Journal) -> Stuck:
@@ -231,13 +252,8 @@ class Runner:
                 f" safety snapshot {step.snapshot} instead",
             )
         return Stuck(
-            operation="restore", subject=journal.snapshot, cause=step.reason, hint=RESUME_OR_UNDO
+            operation=self.operation, subject=journal.snapshot, cause=step.reason, hint=self.ways_on
         )
-
-
-RESUME_OR_UNDO = (
-    "`backup-worker restore --resume` finishes it, `backup-worker restore --undo` takes it back"
-)
 
 
 def _signature(seen: Seen, step: Step) -> tuple[object, ...]:

@@ -8,6 +8,7 @@ import pytest
 from backup_worker.store.contract import Store
 from backup_worker.store.file import FileStore
 from backup_worker.store.memory import MemoryStore
+from backup_worker.store.observed import ObservedStore
 from backup_worker.store.s3 import S3Store
 from tests.contract.store import servers
 
@@ -46,11 +47,13 @@ def versitygw_store(versitygw_endpoint: str) -> S3Store:
     return servers.make_s3_store(versitygw_endpoint)
 
 
-@pytest.fixture(params=["memory", "file", "moto", "versitygw"])
+@pytest.fixture(params=["memory", "observed", "file", "moto", "versitygw"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     """Give an empty store of each kind."""
     if request.param == "memory":
         return MemoryStore()
+    if request.param == "observed":
+        return ObservedStore(MemoryStore())
     if request.param == "file":
         return FileStore(tmp_path / "store")
     return emptied(request.getfixturevalue(f"{request.param}_store"))

@@ -1,0 +1,162 @@
+"""What may not become of a stack that is there: changes that its data would not survive.
+
+The stack's own outputs of the last `up` say how it is now. They are asked of the engine, so that
+nothing of it stands in the stack's state and no resource waits for it; a new stack has none.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+
+from infra.config import ClusterConfig
+from infra.errors import ChangeRefused, Problem
+
+# The RDB version that each engine writes, and those that it loads (src/rdb.h; Valkey took none of
+# those that only Redis writes).
+WRITES = {"redis-8": 12, "redis-7": 10, "valkey-8": 11}
+
+
+@dataclass(frozen=True)
+class Previous:
+    """A stack as its last `up` left it; what its outputs do not say is empty.
+
+    `recipients` are who can open the snapshots; `generated` tells that their key is the stack's
+    own, `key_generation` which one of them is in use. `passwords` and `authority` are generations
+    as the settings write them.
+    """
+
+    engine: str = ""
+    sentinels: int = 0
+    recipients: tuple[str, ...] = ()
+    generated: bool = False
+    key_generation: int = 0
+    passwords: str = ""
+    authority: str = ""
+
+
+def refuse_forbidden_changes(config: ClusterConfig) -> None:
+    """Compare with the running stack's outputs. Errors: ChangeRefused with all refusals at once."""
+    problems = forbidden_changes(read_previous(last_outputs()), config)
+    if problems:
+        raise ChangeRefused(problems)
+
+
+def last_outputs() -> Mapping[str, Any]:
+    """Ask the engine for the running stack's outputs of the last `up`; empty before the first.
+
+    Secrets among them come in clear.
+    """
+    name = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
+    answer = pulumi.runtime.invoke("pulumi:pulumi:readStackOutputs", {"name": name})
+    outputs = (answer.value or {}).get("outputs")
+    return outputs if isinstance(outputs, Mapping) else {}
+
+
+def read_previous(outputs: Mapping[str, Any]) -> Previous:
+    """Take from outputs what decides; pure."""
+    plan = outputs.get("plan") or {}
+    generations = outputs.get("generations") or {}
+    generation = str(generations.get("backup-key", ""))
+    return Previous(
+        engine=str(plan.get("engine", "")),
+        sentinels=len(outputs.get("sentinels") or ()),
+        recipients=tuple(outputs.get("backupRecipients") or ()),
+        generated="backupIdentity" in outputs,
+        key_generation=int(generation.partition("+")[0] or 0),
+        passwords=str(generations.get("users", "")),
+        authority=str(generations.get("ca", "")),
+    )
+
+
+def forbidden_changes(previous: Previous, wanted: ClusterConfig) -> list[Problem]:
+    """List what may not be done to that stack; pure."""
+    return [
+        *_engine(previous, wanted),
+        *_sentinels(previous, wanted),
+        *_backup_keys(previous, wanted),
+        *_rotations(previous, wanted),
+    ]
+
+
+def _engine(previous: Previous, wanted: ClusterConfig) -> Iterator[Problem]:
+    was, to_be = previous.engine, wanted.engine
+    written, newest = WRITES.get(was, 0), WRITES[to_be]
+    if written <= newest or wanted.allow_engine_change == to_be:
+        return
+    yield Problem(
+        "engine",
+        to_be,
+        f"the nodes run {was}, their data is in RDB version {written}, and {to_be} loads none "
+        f"above {newest}: no node would come up with its data",
+        f"set it back to {was}; if the data may go, take a snapshot first "
+        f"(`backup-worker snapshot`), then `pulumi config set allowEngineChange {to_be}`",
+    )
+
+
+def _sentinels(previous: Previous, wanted: ClusterConfig) -> Iterator[Problem]:
+    """A sentinel counts every peer it ever knew, and only a majority of them elects who acts."""
+    needed = previous.sentinels // 2 + 1
+    if wanted.layout.sentinels >= needed or not previous.sentinels:
+        return
+    stay = wanted.layout.sentinels
+    yield Problem(
+        "sentinels",
+        str(stay),
+        f"those that stay count {previous.sentinels}, so {needed} of them must agree on a "
+        f"failover and {stay} never do",
+        f"set it to {needed + 1 - needed % 2} first (`redis-ha scale` waits until those that left "
+        "are forgotten), then go on",
+    )
+
+
+def _backup_keys(previous: Previous, wanted: ClusterConfig) -> Iterator[Problem]:
+    if not previous.recipients or wanted.allow_backup_key_loss in previous.recipients:
+        return
+    recipients = wanted.backup.backup_recipients
+    allowed = f"`pulumi config set allowBackupKeyLoss {previous.recipients[0]}`"
+    if not previous.generated and not set(recipients) & set(previous.recipients):
+        yield Problem(
+            "backupRecipients",
+            ", ".join(recipients) or "(not set)",
+            "no key would open both the last proven snapshot and those to come",
+            f"keep one of {', '.join(previous.recipients)} beside the new one until a snapshot is "
+            f"proven with it; or {allowed}",
+        )
+    if previous.generated and _loses_identity(previous, wanted):
+        setting = "backupRecipients" if recipients else "backupKeyGeneration"
+        value = ", ".join(recipients) or str(wanted.generations.backup_key_generation)
+        yield Problem(
+            setting,
+            value,
+            "the private key that opens the last proven snapshot is kept by this stack alone, and "
+            "would go",
+            "save it (`pulumi stack output --show-secrets backupIdentity > old-key.txt`), then "
+            f"{allowed}; `redis-ha rotate backup-key` changes it without a loss",
+        )
+
+
+def _loses_identity(previous: Previous, wanted: ClusterConfig) -> bool:
+    if wanted.backup.backup_recipients:
+        return True
+    kept = wanted.generations.backup_key_generation.all
+    return bool(previous.key_generation) and previous.key_generation not in kept
+
+
+def _rotations(previous: Previous, wanted: ClusterConfig) -> Iterator[Problem]:
+    """What is used next must be accepted by now, and what is used by now still be accepted."""
+    generations = wanted.generations
+    for setting, kind, was, to_be in (
+        ("passwordGeneration", "users", previous.passwords, generations.password_generation),
+        ("authorityGeneration", "ca", previous.authority, generations.authority_generation),
+    ):
+        before = [int(number) for number in was.split("+") if number]
+        if before and (to_be.used not in before or before[0] not in to_be.all):
+            yield Problem(
+                setting,
+                str(to_be),
+                f"it is {was} now, and whoever doesn't change at the same moment as the others is "
+                "refused",
+                f"set it back to {was}; `redis-ha rotate {kind}` goes there step by step",
+            )

@@ -1,0 +1,200 @@
+"""An adoption killed anywhere: the source can be written, the cluster is put in order."""
+
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backup_worker.adopt.source import Source
+from backup_worker.restore import journal as journals
+from redis_ha.connection import Address
+from tests.processes.adopt.conftest import Shared
+from tests.processes.adopt.source import OldRedis, Writer
+from tests.processes.cluster import HOST
+from tests.processes.restore.conftest import Worker
+from tests.processes.restore.test_live import assert_calm
+
+# The journal names what is about to be done: right then, or while it is under way.
+UNDONE = [("attach", 0.0), ("attach", 0.5), ("held back", 0.0)]
+RESUMED = [("hold", 0.0), ("attach", 0.5), ("held back", 0.0), ("promote", 0.0)]
+
+
+def kill_at(worker: Worker, old: OldRedis, stage: str, later: float = 0.0, *options: str) -> None:
+    """Begin an adoption and kill -9 it when its journal says that stage, or some seconds later."""
+    with worker.start("adopt", "--yes", *options, old.name) as process:
+        deadline = time.monotonic() + 60
+        while not has_reached(worker, stage):
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+        time.sleep(later)
+        process.kill()
+        process.communicate()
+    worker.assert_no_scratch_server()
+
+
+def has_reached(worker: Worker, stage: str) -> bool:
+    """Say whether it has; the second history is the scratch server's own, off the source."""
+    journal = journals.load(worker.state)
+    if journal is None:
+        return False
+    return len(journal.scratch_replids) == 2 if stage == "held back" else journal.stage == stage
+
+
+@pytest.mark.parametrize(("stage", "later"), UNDONE)
+def test_it_is_undone_and_begun_again_and_nothing_is_lost(
+    empty: Shared, old: OldRedis, stage: str, later: float
+) -> None:
+    cluster, worker = empty
+    with Writer(old).writing() as writer:
+        kill_at(worker, old, stage, later)
+        written = len(writer.acknowledged)
+
+        undone = worker.run("adopt", "--undo", "--json")
+        assert undone.code == 0, undone.stderr
+        cluster.wait_for(lambda: len(writer.acknowledged) > written + 50)
+        assert cluster.digests() == ["0" * 40] * 3
+        assert_calm(cluster, worker)
+
+        again = worker.run("adopt", "--yes", "--json", old.name)
+        assert again.code == 0, again.stderr
+    with cluster.master.client(timeout=30.0) as client:
+        assert writer.lost(client) == []
+    assert cluster.digests() == [old.digest()] * 3
+    assert_calm(cluster, worker)
+
+
+@pytest.mark.parametrize(("stage", "later"), RESUMED)
+def test_it_is_resumed_and_nothing_is_lost(
+    empty: Shared, old: OldRedis, stage: str, later: float
+) -> None:
+    cluster, worker = empty
+    with Writer(old).writing() as writer:
+        kill_at(worker, old, stage, later)
+        refused = worker.run("adopt", "--yes", old.name)
+        assert refused.code == 7
+        assert "adopt --resume" in refused.complaint
+        assert "adopt --resume" in worker.restore("--resume").complaint
+
+        finished = worker.run("adopt", "--resume", "--json")
+        assert finished.code == 0, finished.stderr
+    assert not old.is_writable()
+    with cluster.master.client(timeout=30.0) as client:
+        assert writer.lost(client) == []
+    assert cluster.digests() == [old.digest()] * 3
+    assert_calm(cluster, worker)
+
+
+def test_killed_before_the_switch_the_source_is_writable_again_by_itself(
+    empty: Shared, old: OldRedis
+) -> None:
+    cluster, worker = empty
+    kill_at(worker, old, "held back")
+    assert old.is_writable()
+    assert worker.run("adopt", "--undo").code == 0
+    assert_calm(cluster, worker)
+
+
+@pytest.mark.parametrize("way", ["--undo", "--resume"])
+def test_killed_between_the_source_being_closed_and_the_switch(
+    empty: Shared, old: OldRedis, way: str
+) -> None:
+    """The journal and both sides are then as here, where the test closes the source itself."""
+    cluster, worker = empty
+    with Writer(old).writing() as writer:
+        kill_at(worker, old, "attach", 0.2)
+        Source(Address(HOST, old.port)).close()
+        time.sleep(0.2)
+
+        finished = worker.run("adopt", way)
+
+        assert finished.code == 0, finished.stderr
+        assert old.is_writable() == (way == "--undo")
+    if way == "--resume":
+        with cluster.master.client(timeout=30.0) as client:
+            assert writer.lost(client) == []
+        assert cluster.digests() == [old.digest()] * 3
+    assert_calm(cluster, worker)
+
+
+def test_after_the_switch_it_is_finished_but_not_undone(empty: Shared, old: OldRedis) -> None:
+    cluster, worker = empty
+    kill_at(worker, old, "release")
+    refused = worker.run("adopt", "--undo")
+    assert refused.code == 7
+    assert "--resume" in refused.complaint
+    assert worker.run("adopt", "--resume").code == 0
+    assert cluster.digests() == [old.digest()] * 3
+    assert_calm(cluster, worker)
+
+
+def test_what_the_cluster_held_comes_back_from_the_safety_snapshot(
+    empty: Shared, old: OldRedis
+) -> None:
+    """An undo opens the source and leaves the rest, which needs a key, to a restore."""
+    cluster, worker = empty
+    with cluster.master.client() as client:
+        client.set("precious", "1")
+    cluster.wait_until_healthy()
+    before = cluster.digest()
+    kill_at(worker, old, "held back", 0.0, "--replace")
+
+    undone = worker.run("adopt", "--undo")
+    assert undone.code == 1
+    assert "source is writable again" in undone.complaint
+    assert "restore --resume --identity FILE" in undone.complaint
+    assert old.is_writable()
+
+    restored = worker.restore("--resume")
+    assert restored.code == 0, restored.stderr
+    assert cluster.digests() == [before] * 3
+    assert_calm(cluster, worker)
+
+
+def test_terminated_it_takes_everything_back(empty: Shared, old: OldRedis) -> None:
+    cluster, worker = empty
+    with started(worker, old) as process:
+        process.terminate()
+        process.communicate(timeout=120)
+    assert process.returncode == 143
+    assert old.is_writable()
+    assert cluster.digests() == ["0" * 40] * 3
+    assert_calm(cluster, worker)
+
+
+def test_a_source_that_comes_back_empty_is_not_taken_over(empty: Shared, old: OldRedis) -> None:
+    """It holds less than it acknowledged: the cluster must not take that for the whole."""
+    cluster, worker = empty
+    with started(worker, old) as process:
+        old.stop()
+        old.start()
+        _, complaint = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "restarted meanwhile" in complaint
+    assert "taken back" in complaint
+    assert worker.stage() is None
+    assert old.is_writable()
+    assert cluster.digests() == ["0" * 40] * 3
+    assert_calm(cluster, worker)
+
+
+@contextmanager
+def started(worker: Worker, old: OldRedis) -> Iterator["subprocess.Popen[Any]"]:
+    """Begin an adoption and go on when it is about to touch the cluster."""
+    with worker.start("adopt", "--yes", old.name) as process:
+        while worker.stage() != "hold":
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.001)
+        yield process
+
+
+def test_it_needs_an_open_one_to_go_on(empty: Shared, tmp_path: Path) -> None:
+    _, worker = empty
+    refused = worker.run("adopt", "--resume")
+    assert refused.code == 7
+    assert "none is open" in refused.complaint
+    assert worker.run("adopt", "--yes", str(tmp_path)).code == 2

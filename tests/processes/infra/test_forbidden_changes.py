@@ -1,0 +1,111 @@
+"""`pulumi preview` of a stack that is there, under the real engine: what its data forbids."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.processes.infra.test_aws_refusals import PARTS
+from tests.processes.plugins.engine import CHECKOUT, pulumi_folder
+
+OLD, NEW = "age1" + "q" * 58, "age1" + "p" * 58
+OUTPUTS = {
+    "plan": {"engine": "redis-8"},
+    "sentinels": [{}, {}, {}],
+    "backupRecipients": [OLD],
+    "backupIdentity": "AGE-SECRET-KEY-1HIDDEN",
+    "generations": {"backup-key": "1"},
+}
+# The program got past the comparison: what stops it then is the next that it looks at.
+WENT_ON = "AWS credentials are missing"
+Preview = Callable[..., str]
+
+
+@pytest.fixture
+def preview(tmp_path: Path) -> Preview:
+    """Give a preview of a prod stack whose last `up` left OUTPUTS, with some settings changed."""
+    project = tmp_path / "project"
+    project.mkdir()
+    (tmp_path / "state").mkdir()
+    for part in PARTS:
+        (project / part).symlink_to(CHECKOUT / part)
+    for file in ("Pulumi.yaml", "Pulumi.prod.yaml"):
+        shutil.copy(CHECKOUT / file, project)
+    environment = {
+        "PATH": f"{pulumi_folder()}:{os.environ['PATH']}",
+        "HOME": str(tmp_path),
+        "PULUMI_HOME": str(tmp_path / "home"),
+        "PULUMI_BACKEND_URL": f"file://{tmp_path / 'state'}",
+        "PULUMI_CONFIG_PASSPHRASE": "test",
+        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+    def pulumi(*words: str, stdin: str = "") -> str:
+        done = subprocess.run(
+            ["pulumi", "--non-interactive", "--color=never", *words],
+            cwd=project, env=environment, capture_output=True, text=True, timeout=60, check=False,
+            input=stdin,
+        )  # fmt: skip
+        assert done.returncode == 0 or words[0] == "preview", done.stderr
+        return done.stdout + ("" if words[0] == "stack" else done.stderr)
+
+    def run(*, made: bool = True, **settings: str) -> str:
+        pulumi("stack", "init", "prod")
+        if made:
+            state = with_outputs(json.loads(pulumi("stack", "export")))
+            pulumi("stack", "import", stdin=json.dumps(state))
+        for name, value in settings.items():
+            pulumi("config", "set", name, value)
+        return pulumi("preview", "--stack", "prod")
+
+    return run
+
+
+def with_outputs(state: dict[str, Any]) -> dict[str, Any]:
+    """Put a stack resource with OUTPUTS into an exported state without any."""
+    urn = "urn:pulumi:prod::redis-ha::pulumi:pulumi:Stack::redis-ha-prod"
+    stack = {"urn": urn, "custom": False, "type": "pulumi:pulumi:Stack", "outputs": OUTPUTS}
+    state["deployment"]["resources"] = [stack]
+    return state
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"engine": "redis-7"}, "redis-7 loads none above 10"),
+        ({"engine": "valkey-8"}, "valkey-8 loads none above 11"),
+        ({"backupRecipients": f'["{NEW}"]'}, "the private key that opens the last proven snapshot"),
+    ],
+)
+def test_a_change_that_the_data_would_not_survive_is_refused(
+    preview: Preview, settings: dict[str, str], reason: str
+) -> None:
+    said = preview(**settings)
+    assert "this stack may not be changed so" in said
+    assert reason in said
+    assert WENT_ON not in said
+    assert "Traceback" not in said
+    assert "HIDDEN" not in said
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"engine": "redis-7", "allowEngineChange": "redis-7"},
+        {"backupRecipients": f'["{NEW}"]', "allowBackupKeyLoss": OLD},
+    ],
+)
+def test_who_names_it_goes_on(preview: Preview, settings: dict[str, str]) -> None:
+    assert WENT_ON in preview(**settings)
+
+
+def test_a_new_stack_may_be_anything(preview: Preview) -> None:
+    assert WENT_ON in preview(made=False, engine="redis-7")

@@ -1,0 +1,126 @@
+"""What may not become of a stack that is there; what its outputs say is all that is known of it."""
+
+from dataclasses import replace
+
+import pytest
+
+from backup_worker.restore.compatibility import can_read, newest_readable
+from infra.changes import WRITES, Previous, forbidden_changes, read_previous
+from infra.config import BASE_IMAGES, ClusterConfig
+from infra.settings import parse
+
+OURS, THEIRS = "age1" + "q" * 58, "age1" + "p" * 58
+VERSIONS = {"redis-8": ("redis", "8.0.2"), "redis-7": ("redis", "7.0.15"), "valkey-8": ("valkey", "8.1.1")}  # fmt: skip  # noqa: E501
+MADE = Previous("redis-8", 3, (OURS,), generated=True, key_generation=1)
+
+
+def settings_refused(previous: Previous, **wanted: str) -> list[str]:
+    return [one.setting for one in forbidden_changes(previous, parse(ClusterConfig, wanted))]
+
+
+@pytest.mark.parametrize("was", sorted(WRITES))
+@pytest.mark.parametrize("to_be", sorted(WRITES))
+def test_an_engine_is_refused_exactly_when_it_does_not_load_the_data(was: str, to_be: str) -> None:
+    readable = can_read(*VERSIONS[to_be], newest_readable(*VERSIONS[was]))
+    refused = settings_refused(Previous(engine=was), engine=to_be)
+    assert refused == ([] if readable else ["engine"])
+
+
+def test_each_engine_that_can_be_chosen_has_its_version() -> None:
+    assert set(WRITES) == set(BASE_IMAGES)
+    assert all(WRITES[name] == newest_readable(*VERSIONS[name]) for name in WRITES)
+
+
+def test_who_names_the_engine_may_go_down_to_it() -> None:
+    assert settings_refused(MADE, engine="redis-7", allowEngineChange="valkey-8") == ["engine"]
+    assert settings_refused(MADE, engine="redis-7", allowEngineChange="redis-7") == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "refused"),
+    [(5, 3, False), (7, 3, True), (7, 5, False), (9, 5, False), (9, 3, True), (3, 5, False)],
+)
+def test_sentinels_that_stay_must_be_a_majority_of_those_they_count(
+    before: int, after: int, refused: bool
+) -> None:
+    found = settings_refused(replace(MADE, sentinels=before), sentinels=str(after), quorum="2")
+    assert found == (["sentinels"] if refused else [])
+
+
+@pytest.mark.parametrize(
+    ("wanted", "refused"),
+    [
+        ({}, []),
+        ({"backupRecipients": f'["{THEIRS}"]'}, ["backupRecipients"]),
+        ({"backupRecipients": f'["{OURS}"]'}, ["backupRecipients"]),
+        ({"backupRecipients": f'["{THEIRS}"]', "allowBackupKeyLoss": THEIRS}, ["backupRecipients"]),
+        ({"backupRecipients": f'["{THEIRS}"]', "allowBackupKeyLoss": OURS}, []),
+        ({"backupKeyGeneration": "1+2"}, []),
+        ({"backupKeyGeneration": "2+1"}, []),
+        ({"backupKeyGeneration": "2"}, ["backupKeyGeneration"]),
+    ],
+)
+def test_the_stacks_own_key_does_not_go_at_once(wanted: dict[str, str], refused: list[str]) -> None:
+    assert settings_refused(MADE, **wanted) == refused
+
+
+@pytest.mark.parametrize(
+    ("wanted", "refused"),
+    [
+        ({"backupRecipients": f'["{OURS}"]'}, []),
+        ({"backupRecipients": f'["{THEIRS}", "{OURS}"]'}, []),
+        ({"backupRecipients": f'["{THEIRS}"]'}, ["backupRecipients"]),
+        ({}, ["backupRecipients"]),
+        ({"allowBackupKeyLoss": OURS}, []),
+    ],
+)
+def test_one_of_the_operators_keys_stays(wanted: dict[str, str], refused: list[str]) -> None:
+    theirs = replace(MADE, generated=False)
+    assert settings_refused(theirs, **wanted) == refused
+
+
+def test_a_new_stack_and_an_old_ones_outputs_forbid_nothing() -> None:
+    for outputs in ({}, {"plan": {}, "sentinels": [], "generations": None}):
+        assert read_previous(outputs) == Previous()
+        assert settings_refused(read_previous(outputs), engine="redis-7") == []
+
+
+def test_outputs_are_read() -> None:
+    outputs = {
+        "plan": {"engine": "redis-8"},
+        "sentinels": [{}, {}, {}],
+        "backupRecipients": [OURS],
+        "backupIdentity": "AGE-SECRET-KEY-1",
+        "generations": {"backup-key": "1+2"},
+    }
+    assert read_previous(outputs) == MADE
+
+
+def test_a_reason_says_the_way_back_and_no_secret() -> None:
+    (problem,) = forbidden_changes(MADE, parse(ClusterConfig, {"engine": "redis-7"}))
+    assert "RDB version 12" in problem.reason
+    assert "set it back to redis-8" in problem.remedy
+    assert "allowEngineChange redis-7" in problem.remedy
+
+
+@pytest.mark.parametrize(
+    ("was", "to_be", "refused"),
+    [
+        ("", "2", False),
+        ("1", "1", False),
+        ("1", "1+2", False),
+        ("1+2", "2+1", False),
+        ("1+2", "1", False),
+        ("2+1", "2", False),
+        ("2+1", "1+2", False),
+        ("1", "2", True),
+        ("1", "2+1", True),
+        ("1+2", "2", True),
+        ("2", "3+4", True),
+        ("2", "1", True),
+    ],
+)
+def test_a_rotation_leaves_out_no_step(was: str, to_be: str, refused: bool) -> None:
+    previous = replace(MADE, passwords=was, authority=was)
+    found = settings_refused(previous, passwordGeneration=to_be, authorityGeneration=to_be)
+    assert found == (["passwordGeneration", "authorityGeneration"] if refused else [])
