@@ -71,9 +71,10 @@ USERS: tuple[AclUser, ...] = (
     ),
     AclUser(
         "node",
-        # It lists and kills connections to find who else hands the mastership over.
+        # It lists and kills connections to find who else hands the mastership over; its own node
+        # it makes follow a dead master's successor, and write its log anew after a full disk.
         data="resetkeys resetchannels -@all +multi +exec +ping +info +role +client|setname "
-        "+client|list +client|kill +client|pause +client|unpause +replicaof",
+        "+client|list +client|kill +client|pause +client|unpause +replicaof +bgrewriteaof",
         sentinel=f"{ASK_SENTINEL} +sentinel|failover +sentinel|ckquorum +info",
     ),
     AclUser(
@@ -94,15 +95,22 @@ DEFAULT_USER = {
 USER_NAMES: tuple[str, ...] = tuple(user.name for user in USERS)
 
 
+def also(user: str) -> str:
+    """Give the key under which a mapping holds a user's second password, which is accepted too."""
+    return f"{user}+"
+
+
 def render_users(side: Literal["data", "sentinel"], passwords: Mapping[str, str]) -> str:
     """Write the ACL file of a data node or a sentinel; nobody can log in as the default user.
 
-    `passwords` maps every user to its password in clear; the file holds hashes.
+    `passwords` maps every user to its password in clear, and `also(user)` to a second one while
+    passwords are rotated; the file holds hashes.
     """
     lines = [DEFAULT_USER[side]]
     for user in USERS:
         rules = user.data if side == "data" else user.sentinel
         if rules is not None:
-            digest = sha256(passwords[user.name].encode()).hexdigest()
-            lines.append(f"user {user.name} on #{digest} {rules}")
+            known = [passwords[name] for name in (user.name, also(user.name)) if name in passwords]
+            hashes = " ".join(f"#{sha256(each.encode()).hexdigest()}" for each in known)
+            lines.append(f"user {user.name} on {hashes} {rules}")
     return "\n".join([*lines, ""])

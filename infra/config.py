@@ -13,6 +13,7 @@ from typing import Literal
 import pulumi
 from pulumi.runtime.config import CONFIG, get_config_env
 
+from infra.generations import Generation, generation
 from infra.settings import (
     Size,
     choice,
@@ -199,6 +200,25 @@ class Certificates:
 
 
 @dataclass(frozen=True)
+class Generations:
+    """Which passwords, keys and certificates are in use; `redis-ha rotate` counts them up."""
+
+    password_generation: Generation = setting(Generation(), generation())
+    authority_generation: Generation = setting(Generation(), generation())
+    certificate_generation: int = setting(1, whole(1, 999_999))
+    backup_key_generation: Generation = setting(Generation(), generation())
+
+    def described(self) -> dict[str, str]:
+        """Give them by what is rotated, for the stack's output of that name."""
+        return {
+            "users": str(self.password_generation),
+            "ca": str(self.authority_generation),
+            "certs": str(self.certificate_generation),
+            "backup-key": str(self.backup_key_generation),
+        }
+
+
+@dataclass(frozen=True)
 class Aws:
     """Where on AWS and on what; only the target `aws` reads these.
 
@@ -253,6 +273,9 @@ class ClusterConfig:
     target: Literal["docker", "aws"] = setting("docker", choice("docker", "aws"))
     engine: Engine = setting("redis-8", choice("redis-8", "redis-7", "valkey-8"))
     base_image: str = setting("", text(r"[a-z0-9][A-Za-z0-9._/:@-]*|", "an image's name"))
+    # What infra.changes refuses goes through where these name it: the engine, the old recipient.
+    allow_engine_change: str = setting("", text(r"redis-8|redis-7|valkey-8|", "an engine"))
+    allow_backup_key_loss: str = setting("", text(r"age1[02-9ac-hj-np-z]{58}|", "an age recipient"))
     layout: Layout = group(Layout)
     redis: RedisTuning = group(RedisTuning)
     sentinel: SentinelTuning = group(SentinelTuning)
@@ -260,6 +283,7 @@ class ClusterConfig:
     backup: Backup = group(Backup)
     monitoring: Monitoring = group(Monitoring)
     certificates: Certificates = group(Certificates)
+    generations: Generations = group(Generations)
     aws: Aws = group(Aws)
 
     @property

@@ -7,8 +7,9 @@ import pulumi
 import pulumi_random as random
 import pulumi_tls as tls
 
-from infra.acl import USER_NAMES
-from infra.config import Backup, Certificates
+from infra.acl import USER_NAMES, also
+from infra.config import Backup, Certificates, Generations
+from infra.generations import Generation, nth
 from infra.keys import age_identity, age_recipient, signer_of
 from infra.rendering import BackupKeys
 from infra.topology import Node
@@ -17,21 +18,32 @@ PASSWORD_LENGTH = 48
 
 
 class Passwords(pulumi.ComponentResource):
-    """One random password per ACL user: letters and digits only, safe in every file format."""
+    """One random password per ACL user: letters and digits only, safe in every file format.
 
-    def __init__(self, name: str, opts: pulumi.ResourceOptions | None = None) -> None:
+    While they are rotated each has two, the second under `also(user)`.
+    """
+
+    def __init__(
+        self, name: str, generation: Generation, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__("redis-ha:infra:Passwords", name, None, opts)
-        child = pulumi.ResourceOptions(parent=self)
-        made = {
-            user: random.RandomPassword(
-                f"password-{user}", length=PASSWORD_LENGTH, special=False, opts=child
-            ).result
-            for user in USER_NAMES
-        }
+        self._child = pulumi.ResourceOptions(parent=self)
+        made = {user: self._password(user, generation.used) for user in USER_NAMES}
+        if generation.accepted is not None:
+            second = generation.accepted
+            made |= {also(user): self._password(user, second) for user in USER_NAMES}
         self.by_user: pulumi.Output[dict[str, str]] = pulumi.Output.secret(
             pulumi.Output.all(**made)
         )
         self.register_outputs({"users": list(USER_NAMES)})
+
+    def _password(self, user: str, number: int) -> pulumi.Output[str]:
+        return random.RandomPassword(
+            nth(f"password-{user}", number),
+            length=PASSWORD_LENGTH,
+            special=False,
+            opts=self._child,
+        ).result
 
 
 @dataclass(frozen=True)
@@ -43,39 +55,57 @@ class Pair:
 
 
 class Authority(pulumi.ComponentResource):
-    """The stack's own certificate authority, and the certificates that it signs."""
+    """The stack's own certificate authority, and the certificates that it signs.
+
+    `certificate` is what to trust: while the CA is rotated, both, the one that signs first.
+    """
 
     certificate: pulumi.Output[str]
 
     def __init__(
-        self, name: str, times: Certificates, opts: pulumi.ResourceOptions | None = None
+        self,
+        name: str,
+        times: Certificates,
+        generations: Generations,
+        opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("redis-ha:infra:Authority", name, None, opts)
         self._child = pulumi.ResourceOptions(parent=self)
         self._times = times
-        self._key = _elliptic_key(f"{name}-key", self._child)
-        self._cert = tls.SelfSignedCert(
-            f"{name}-cert",
-            private_key_pem=self._key.private_key_pem,
-            subject=_subject("redis-ha CA"),
+        self._issue_number = generations.certificate_generation
+        made = [self._make(name, number) for number in generations.authority_generation.all]
+        self._key, self._cert = made[0]
+        self.certificate = self._cert.cert_pem
+        if len(made) > 1:
+            pems = pulumi.Output.all(*(cert.cert_pem for _, cert in made))
+            self.certificate = pems.apply("".join)
+        self.register_outputs({"certificate": self.certificate})
+
+    def _make(self, name: str, number: int) -> tuple[tls.PrivateKey, tls.SelfSignedCert]:
+        key = _elliptic_key(nth(f"{name}-key", number), self._child)
+        # Names tell the two apart: a chain is built by the issuer's name.
+        suffix = f" {number}" if number > 1 else ""
+        return key, tls.SelfSignedCert(
+            nth(f"{name}-cert", number),
+            private_key_pem=key.private_key_pem,
+            subject=_subject(f"redis-ha CA{suffix}"),
             is_ca_certificate=True,
             set_subject_key_id=True,
             set_authority_key_id=True,
-            validity_period_hours=times.ca_validity_hours,
+            validity_period_hours=self._times.ca_validity_hours,
             allowed_uses=["cert_signing", "crl_signing"],
             opts=self._child,
         )
-        self.certificate = self._cert.cert_pem
-        self.register_outputs({"certificate": self.certificate})
 
     def issue(self, node: Node, *, also: Sequence[str] = ()) -> Pair:
         """Make a key and a certificate for a node: its address, loopback, and its names.
 
         `also` names what runs at the same address.
         """
-        key = _elliptic_key(f"{node.name}-key", self._child)
+        number = self._issue_number
+        key = _elliptic_key(nth(f"{node.name}-key", number), self._child)
         request = tls.CertRequest(
-            f"{node.name}-request",
+            nth(f"{node.name}-request", number),
             private_key_pem=key.private_key_pem,
             subject=_subject(node.name),
             ip_addresses=[node.host, "127.0.0.1"],
@@ -83,7 +113,7 @@ class Authority(pulumi.ComponentResource):
             opts=self._child,
         )
         certificate = tls.LocallySignedCert(
-            f"{node.name}-cert",
+            nth(f"{node.name}-cert", number),
             cert_request_pem=request.cert_request_pem,
             ca_private_key_pem=self._key.private_key_pem,
             ca_cert_pem=self._cert.cert_pem,
@@ -100,26 +130,49 @@ class BackupSecrets(pulumi.ComponentResource):
     """The worker's signing key, and an age identity unless the operator brought recipients.
 
     `identity` is None when recipients were given: then only their holders can open a backup.
+    While the keys are rotated `identity` holds both, a line each, and both signers are trusted;
+    the worker encrypts and signs with the new ones alone.
     """
 
     identity: pulumi.Output[str] | None = None
 
     def __init__(
-        self, name: str, backup: Backup, opts: pulumi.ResourceOptions | None = None
+        self,
+        name: str,
+        backup: Backup,
+        generation: Generation,
+        opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("redis-ha:infra:BackupSecrets", name, None, opts)
-        child = pulumi.ResourceOptions(parent=self)
-        signing = tls.PrivateKey(f"{name}-signing-key", algorithm="ED25519", opts=child)
-        self.signing_key: pulumi.Output[str] = pulumi.Output.secret(signing.private_key_pem_pkcs8)
-        self.signer: pulumi.Output[str] = signing.public_key_pem.apply(signer_of)
+        self._child = pulumi.ResourceOptions(parent=self)
+        signing = [self._signing_key(name, number) for number in generation.all]
+        self.signing_key: pulumi.Output[str] = pulumi.Output.secret(
+            signing[0].private_key_pem_pkcs8
+        )
+        self.signer: pulumi.Output[str] = pulumi.Output.all(
+            *(key.public_key_pem for key in signing)
+        ).apply(lambda pems: ",".join(map(signer_of, pems)))
         self.recipients: pulumi.Output[list[str]] = pulumi.Output.from_input(
             list(backup.backup_recipients)
         )
         if not backup.backup_recipients:
-            seed = random.RandomBytes(f"{name}-identity", length=32, opts=child).base64
-            self.identity = pulumi.Output.secret(seed.apply(age_identity))
-            self.recipients = pulumi.Output.unsecret(seed.apply(lambda s: [age_recipient(s)]))
+            self._make_identities(name, generation)
         self.register_outputs({"signer": self.signer, "recipients": self.recipients})
+
+    def _signing_key(self, name: str, number: int) -> tls.PrivateKey:
+        return tls.PrivateKey(
+            nth(f"{name}-signing-key", number), algorithm="ED25519", opts=self._child
+        )
+
+    def _make_identities(self, name: str, generation: Generation) -> None:
+        seeds = [
+            random.RandomBytes(nth(f"{name}-identity", number), length=32, opts=self._child).base64
+            for number in generation.all
+        ]
+        self.identity = pulumi.Output.secret(
+            pulumi.Output.all(*seeds).apply(lambda made: "\n".join(map(age_identity, made)))
+        )
+        self.recipients = pulumi.Output.unsecret(seeds[0].apply(lambda s: [age_recipient(s)]))
 
     @property
     def keys(self) -> pulumi.Output[BackupKeys]:

@@ -13,7 +13,8 @@ def deploy(plan: Plan, *, root: Path) -> dict[str, Any]:
     only when it is used.
     """
     made = _in_zones(plan, root) if plan.config.target == "aws" else _on_this_host(plan, root)
-    return {**made, "plan": plan.output()}
+    generations = plan.config.generations.described()
+    return {**made, "plan": plan.output(), "generations": generations}
 
 
 def _on_this_host(plan: Plan, root: Path) -> dict[str, Any]:

@@ -3,9 +3,11 @@
 InfraError (a pulumi.RunError)
 ├── ConfigRefused       the stack's configuration cannot be read
 ├── PlanRefused         it can be read, but would make an unsafe cluster
+├── ChangeRefused       the stack that is there would not survive the change
 ├── CredentialsMissing  nothing that AWS would accept was found
 ├── GuardrailBroken     a resource would be open, unencrypted or too mighty
-└── PackagesMissing     what the nodes are installed from is not there
+├── PackagesMissing     what the nodes are installed from is not there
+└── FolderUnusable      a folder of `redis-ha compose` can't be read or written
 """
 
 from collections.abc import Sequence
@@ -53,6 +55,12 @@ class PlanRefused(Refused):
     headline = "the planner refuses these settings as unsafe"
 
 
+class ChangeRefused(Refused):
+    """The settings are fine for a new stack, but this one holds what they would destroy."""
+
+    headline = "this stack may not be changed so"
+
+
 class CredentialsMissing(InfraError):
     """No AWS credentials are in the environment, the shared files or the machine's role."""
 
@@ -63,3 +71,7 @@ class GuardrailBroken(InfraError):
 
 class PackagesMissing(InfraError):
     """The folder that a node's packages are uploaded from is empty or not there."""
+
+
+class FolderUnusable(InfraError):
+    """A folder that `redis-ha compose` was to write cannot be read or written."""

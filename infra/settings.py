@@ -150,6 +150,29 @@ def camel(name: str) -> str:
     return head + "".join(part.capitalize() for part in rest)
 
 
+@dataclass(frozen=True)
+class Described:
+    """A setting as a reader needs it: its name, default, what it must be, and if it is secret."""
+
+    name: str
+    default: Any
+    expects: str
+    secret: bool
+
+
+def described(kind: Any) -> list[Described]:
+    """List the settings of a group and of the groups in it, in the order of their declaration."""
+    return [
+        Described(
+            camel(each.name),
+            each.default,
+            each.metadata["parser"].expects,
+            each.metadata["secret"],
+        )
+        for each in _settings(kind)
+    ]
+
+
 def parse(kind: type[T], values: Mapping[str, str]) -> T:
     """Build `kind` from the settings that were given, defaults for the others.
 

@@ -1,6 +1,7 @@
 """A stack's committed settings, read without Pulumi."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,15 @@ NAMESPACE = "redis-ha:"
 def read_stack_file(path: Path) -> dict[str, str]:
     """Give a Pulumi.<stack>.yaml's settings as Pulumi hands them to the program: as texts."""
     config: dict[str, Any] = yaml.safe_load(path.read_text())["config"]
-    return {
-        name.removeprefix(NAMESPACE): value if isinstance(value, str) else json.dumps(value)
-        for name, value in config.items()
-        if name.startswith(NAMESPACE)
-    }
+    return as_texts(
+        {
+            name.removeprefix(NAMESPACE): value
+            for name, value in config.items()
+            if name.startswith(NAMESPACE)
+        }
+    )
+
+
+def as_texts(values: Mapping[str, Any]) -> dict[str, str]:
+    """Give YAML's values as Pulumi hands them to the program."""
+    return {k: v if isinstance(v, str) else json.dumps(v) for k, v in values.items()}

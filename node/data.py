@@ -2,18 +2,22 @@
 
 import signal
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import redis
 
+from node.appended import BrokenLog
 from node.boot import BootGuard
 from node.disk import Marker, write_marker
 from node.errors import Stopped
 from node.files import write_atomically
 from node.guard import Action, Decision
 from node.health import Health, judge, write_health
+from node.keeper import Keeper
 from node.orphan import LOOK_SECONDS, Search, is_orphan
 from node.process import Events, Server
 from node.settings import NodeSettings
@@ -33,24 +37,32 @@ def run_data_node(settings: NodeSettings) -> int:
     """Run one data node until it is stopped (0) or its server dies (1)."""
     log, events = EventLog(settings.name, component="guard"), Events()
     try:
+        keeper = Keeper(settings, log, wait=events.wait)
         decision = BootGuard(settings, log, wait=events.wait).clear()
     except Stopped:
         log.info("stopped-before-start")
         return 0
     log.info("starting", role=decision.action.value, reason=decision.reason)
-    return _DataNode(settings, log, events, decision).run()
+    return _DataNode(settings, log, events, keeper, decision).run()
 
 
 class _DataNode:
     def __init__(
-        self, settings: NodeSettings, log: EventLog, events: Events, decision: Decision
+        self,
+        settings: NodeSettings,
+        log: EventLog,
+        events: Events,
+        keeper: Keeper,
+        decision: Decision,
     ) -> None:
         self._settings = settings
         self._log = log
         self._events = events
+        self._keeper = keeper
         self._marker = Marker(started=datetime.now(UTC).isoformat(timespec="seconds"))
-        self._client = settings.access.connect(settings.address)
+        self._client = self._connect()
         self._search = Search()
+        self._broken_log = BrokenLog()
         write_marker(settings.data_dir, self._marker)
         self._server = Server([settings.server, self._write_config(decision)])
         events.server = self._server
@@ -63,6 +75,7 @@ class _DataNode:
             health, view = self._watch()
             if health.healthy:
                 period = _PERIOD_SECONDS
+                self._take_changes()
             if self._follow_heir(view):
                 period = LOOK_SECONDS
             elif period == LOOK_SECONDS:
@@ -70,18 +83,30 @@ class _DataNode:
         self._stop()
         return 0
 
+    def _connect(self) -> redis.Redis:
+        settings = self._settings
+        return settings.access.connect(settings.address, name=self._keeper.connection_name)
+
+    def _take_changes(self) -> None:
+        """Apply what changed in the node's files; a node that isn't well is left alone."""
+        changed = self._keeper.look()
+        if changed is not None:
+            self._settings = changed
+            self._client.close()
+            self._client = self._connect()
+
     def _write_config(self, decision: Decision) -> str:
         """Write the server's configuration anew, with the role that the guard decided."""
         text = (self._settings.config_dir / "redis.conf").read_text()
         if decision.action is Action.START_AS_REPLICA and decision.master is not None:
             text += f"\nreplicaof {decision.master.host} {decision.master.port}\n"
         path = self._settings.data_dir / "redis.conf"
-        write_atomically(path, text)
+        write_atomically(path, self._keeper.prepare(text))
         return str(path)
 
     def _watch(self) -> tuple[Health, NodeView]:
         view = self._ask()
-        health = judge(view)
+        health = judge(view).with_remark(self._keeper.complaint)
         write_health(self._settings.health_file, health)
         if view.role is not None and not view.loading:
             self._note(view)
@@ -103,10 +128,21 @@ class _DataNode:
     def _ask(self) -> NodeView:
         address = self._settings.address
         try:
-            return parse_replication(address, self._client.info())
+            info = self._client.info()
+            self._mend_log(info)
+            return parse_replication(address, info)
         except (redis.RedisError, OSError) as error:
             self._client.close()
             return NodeView(address, problem=str(error) or type(error).__name__)
+
+    def _mend_log(self, info: Mapping[str, Any]) -> None:
+        """Have the append-only file written anew after an error in writing it is over."""
+        if self._broken_log.wants_rewrite(info, time.monotonic()):
+            self._log.warning("rewriting-appended", reason="writing it had failed for a time")
+            try:
+                self._command("BGREWRITEAOF")
+            except redis.ResponseError as error:
+                self._log.warning("no-rewrite", reason=str(error))
 
     def _note(self, view: NodeView) -> None:
         """Keep the marker true without a write per second: the offset is noted at the end."""

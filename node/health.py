@@ -14,6 +14,10 @@ class Health:
     healthy: bool
     text: str
 
+    def with_remark(self, remark: str) -> "Health":
+        """Add what is worth a word, but no restart."""
+        return Health(self.healthy, f"{self.text}{remark}")
+
 
 def judge(view: NodeView) -> Health:
     """Judge a data node by its own answer: a master serves; a replica follows and is in sync."""

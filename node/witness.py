@@ -77,6 +77,11 @@ class Companion:
         if self._settings.witness and self._events.companion is None and now >= self._start_at:
             self._start(now)
 
+    def renew(self, settings: NodeSettings) -> None:
+        """Start it again with new settings."""
+        self._settings = settings
+        self.stop()
+
     def stop(self) -> None:
         """Ask it to end; nobody waits for it."""
         if self._events.companion is not None:

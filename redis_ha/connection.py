@@ -70,7 +70,8 @@ class TlsConnection(redis.Connection):
 
 def tls_context(ca: str, socket_class: type[ssl.SSLSocket] = ssl.SSLSocket) -> ssl.SSLContext:
     """Return the context that trusts one CA file, anew when that file has changed."""
-    return _context(ca, Path(ca).stat().st_mtime_ns, socket_class)  # type: ignore[arg-type]
+    # Not the time of its content: files that Docker brings have the same each time.
+    return _context(ca, Path(ca).stat().st_ctime_ns, socket_class)  # type: ignore[arg-type]
 
 
 @lru_cache(maxsize=8)
@@ -121,16 +122,19 @@ def connect(
     timeout: float = DEFAULT_TIMEOUT,
     decode: bool = True,
     db: int = 0,
+    name: str = "",
 ) -> redis.Redis:
     """Open a client of one connection that fails at once instead of retrying by itself.
 
     `timeout` (s) bounds the connect and each reply. Nothing is sent before the first command.
+    CLIENT LIST shows `name`.
     redis-py's own retries (3 with a backoff of up to 10 s) would hide a failover for seconds.
     """
     client = redis.Redis(
         host=address.host,
         port=address.port,
         db=db,
+        client_name=name or None,
         username=credentials.username,
         password=credentials.password,
         socket_timeout=timeout,

@@ -1,17 +1,24 @@
 """`redis-ha scale`: change the number of replicas or sentinels, by the stack."""
 
+import os
 import shlex
-import shutil
-import subprocess
+import sys
 
 import click
 
-from redis_ha.cli import output
+from redis_ha.applied import wait_until_applied
+from redis_ha.cli import output, stack_change
 from redis_ha.cli.cluster import json_option
-from redis_ha.errors import StackUnavailable
+from redis_ha.discovery import ask_nodes, ask_sentinels, majority_master
+from redis_ha.scaling import staying, successor, wait_until_forgotten
+from redis_ha.site import Member, Site
+from redis_ha.stack import read_outputs, site_of
+
+OPERATION = "scale the cluster of stack"
 
 
 @click.command("scale", short_help="Change the number of replicas or sentinels.")
+@click.argument("number", metavar="[REPLICAS]", required=False, type=click.IntRange(1, 8))
 @click.option("--replicas", type=click.IntRange(1, 8), help="Replicas beside the master.")
 @click.option("--sentinels", type=click.IntRange(3, 9), help="Sentinels; an odd number.")
 @click.option("--stack", metavar="NAME", default="dev", show_default=True,
@@ -19,18 +26,27 @@ from redis_ha.errors import StackUnavailable
 @click.option("--yes", is_flag=True, help="Run it, not only say it.")
 @json_option
 def command(
-    replicas: int | None, sentinels: int | None, *, stack: str, yes: bool, as_json: bool
+    number: int | None,
+    replicas: int | None,
+    sentinels: int | None,
+    *,
+    stack: str,
+    yes: bool,
+    as_json: bool,
 ) -> None:
     """Say what has to be run to change the number of nodes; with --yes run it.
 
-    The planner refuses unsafe numbers before anything is touched. After nodes were taken away, run
-    `redis-ha doctor`: sentinels remember them until a SENTINEL RESET.
+    The planner refuses unsafe numbers before anything is touched. The nodes with the highest
+    numbers leave; a master among them hands over first, without a lost write, to one that stays.
+    The sentinels then forget who left, one after the other, and none of them is blind meanwhile.
 
     \b
     Examples:
-      redis-ha scale --replicas 3
-      redis-ha scale --replicas 3 --stack dev --yes
+      redis-ha scale 3
+      redis-ha scale --sentinels 5 --stack dev --yes
     """
+    if replicas is None:
+        replicas = number
     if replicas is None and sentinels is None:
         raise click.UsageError("Say how many: --replicas N or --sentinels N.")
     if sentinels is not None and sentinels % 2 == 0:
@@ -44,7 +60,7 @@ def command(
         for step in commands:
             click.echo(shlex.join(step))
     if yes:
-        _run(commands, stack=stack)
+        _run(commands, replicas, stack=stack)
     else:
         click.echo("nothing was run: give --yes, or run these yourself", err=True)
 
@@ -55,28 +71,41 @@ def steps(replicas: int | None, sentinels: int | None, *, stack: str) -> list[li
     if sentinels is not None:
         settings["quorum"] = sentinels // 2 + 1
     chosen = [
-        ["pulumi", "config", "set", "--stack", stack, name, str(value)]
+        stack_change.set_setting(stack, name, str(value))
         for name, value in settings.items()
         if value is not None
     ]
-    return [*chosen, ["pulumi", "up", "--stack", stack, "--yes"]]
+    return [*chosen, stack_change.up(stack)]
 
 
-def _run(commands: list[list[str]], *, stack: str) -> None:
-    if shutil.which("pulumi") is None:
-        raise StackUnavailable(
-            operation="scale the cluster of stack",
-            subject=stack,
-            cause="there is no pulumi command on the PATH",
-            hint="run `source .redis-ha/env` after `make up`, or the commands above elsewhere",
-        )
-    for step in commands:
-        # Its own output is the user's; with --json that belongs to standard error.
-        done = subprocess.run(step, check=False, stdout=2)
-        if done.returncode:
-            raise StackUnavailable(
-                operation="scale the cluster of stack",
-                subject=stack,
-                cause=f"`{shlex.join(step)}` failed",
-                hint="see what it printed above",
-            )
+def _run(commands: list[list[str]], replicas: int | None, *, stack: str) -> None:
+    before = read_outputs(stack)
+    if before:
+        _leave_the_mastership(site_of(stack, before, os.environ), replicas, stack=stack)
+    stack_change.perform(commands, operation=OPERATION, stack=stack)
+    after = read_outputs(stack)
+    site = site_of(stack, after, os.environ)
+    wait_until_applied(site, after.get("files", {}))
+    lost = _lost(site_of(stack, before, os.environ), site) if before else []
+    if lost:
+        click.echo(f"waiting until the sentinels forget {', '.join(map(str, lost))}", err=True)
+        wait_until_forgotten(site, lost)
+
+
+def _leave_the_mastership(site: Site, replicas: int | None, *, stack: str) -> None:
+    """Have a master that leaves hand over to one that stays; it would else choose among all."""
+    if replicas is None:
+        return
+    master = majority_master(ask_sentinels(site.operator))
+    views = ask_nodes(site.operator, [member.address for member in site.data_nodes])
+    chosen = successor(staying(site, replicas=replicas), views, master=master)
+    if chosen is None:
+        return
+    click.echo(f"{site.name_of(master)} leaves: {chosen.name} becomes master first", err=True)
+    failover = [sys.executable, "-m", "redis_ha", "failover", "--to", chosen.name]
+    stack_change.perform([[*failover, "--stack", stack, "--yes"]], operation=OPERATION, stack=stack)
+
+
+def _lost(before: Site, after: Site) -> list[Member]:
+    kept = {member.address for member in (*after.data_nodes, *after.sentinels)}
+    return [m for m in (*before.data_nodes, *before.sentinels) if m.address not in kept]

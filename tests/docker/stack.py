@@ -6,10 +6,11 @@ Its state, names, ports and subnet are set apart from a cluster that `make up` m
 import json
 import os
 import secrets
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -115,8 +116,44 @@ class Stack:
         document["config"] = {f"redis-ha:{key}": value for key, value in self.settings.items()}
         self.config_file.write_text(yaml.safe_dump(document))
 
+    def adopt_settings(self) -> None:
+        """Take over what a command of ours set by `pulumi config set`."""
+        config = yaml.safe_load(self.config_file.read_text())["config"]
+        self.settings = {key.removeprefix("redis-ha:"): value for key, value in config.items()}
+
+    def redis_ha(self, *args: str, check: bool = True) -> Finished:
+        """Run a `redis-ha` command on this stack, one that may change its settings."""
+        self.write_settings()
+        command = ["redis-ha", *args, "--stack", self.name]
+        try:
+            return run(command, env=self.environment, check=check)
+        finally:
+            self.adopt_settings()
+
     def pulumi(self, *args: str, check: bool = True) -> Finished:
         return run(["pulumi", *args, "--non-interactive"], env=self.environment, check=check)
+
+    def kill_after(self, seconds: float, *command: str) -> bool:
+        """Kill a command and all that it started, as a lost machine does; False if it had ended.
+
+        Its lock on the state goes, as the operator would have it.
+        """
+        with subprocess.Popen(
+            command,
+            cwd=REPOSITORY,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        ) as process:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(seconds)
+            killed = process.poll() is None
+            if killed:
+                os.killpg(process.pid, signal.SIGKILL)
+        self.pulumi("cancel", "--yes", "-s", self.name, check=False)
+        return killed
 
     def up(self, *, check: bool = True, **settings: Any) -> Finished:
         """Apply the settings, changed ones first merged in; the summary is JSON-free text."""
@@ -154,11 +191,16 @@ class LiveCluster:
 
     @classmethod
     def of(cls, stack: Stack) -> "LiveCluster":
-        cluster = cls(stack, stack.outputs())
-        cluster.ca.write_text(cluster.outputs["ca"])
-        cluster.identity.write_text(cluster.outputs["backupIdentity"])
-        cluster.identity.chmod(0o600)
+        cluster = cls(stack, {})
+        cluster.renew()
         return cluster
+
+    def renew(self) -> None:
+        """Take over what has changed: nodes, passwords, CA, identities."""
+        self.outputs = self.stack.outputs()
+        self.ca.write_text(self.outputs["ca"])
+        self.identity.write_text(self.outputs["backupIdentity"])
+        self.identity.chmod(0o600)
 
     @property
     def ca(self) -> Path:

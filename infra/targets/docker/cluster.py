@@ -30,15 +30,26 @@ class Cluster(pulumi.ComponentResource):
         super().__init__("redis-ha:docker:Cluster", name, None, opts)
         self._plan = plan
         self._child = pulumi.ResourceOptions(parent=self)
-        self._passwords = Passwords("passwords", self._child)
-        self._secrets = BackupSecrets("backup", plan.config.backup, self._child)
-        self._authority = Authority("ca", plan.config.certificates, self._child)
+        self._passwords = Passwords(
+            "passwords", plan.config.generations.password_generation, self._child
+        )
+        self._secrets = BackupSecrets(
+            "backup",
+            plan.config.backup,
+            plan.config.generations.backup_key_generation,
+            self._child,
+        )
+        self._authority = Authority(
+            "ca", plan.config.certificates, plan.config.generations, self._child
+        )
         self._around = self._make_surroundings(root)
         chain: list[pulumi.Resource] = []
-        for sentinel in plan.topology.sentinels:
-            chain.append(Sentinel(self._node_args(sentinel, chain), self._child).container)
-        for node in plan.topology.data_nodes:
-            chain.append(DataNode(self._node_args(node, chain), self._child).container)
+        self._files: dict[str, pulumi.Output[str]] = {}
+        for node in (*plan.topology.sentinels, *plan.topology.data_nodes):
+            kind = DataNode if node.role == "data" else Sentinel
+            member = kind(self._node_args(node, chain), self._child)
+            self._files[node.name] = member.files
+            chain.append(member.container)
         chain.append(self._make_worker(chain).container)
         if plan.config.monitoring.monitoring:
             self._make_monitoring(root, chain)
@@ -57,6 +68,7 @@ class Cluster(pulumi.ComponentResource):
             "sentinels": [_described(node) for node in topology.sentinels],
             "monitoring": [_described(node) for node in monitors],
             "subnet": str(topology.subnet),
+            "files": self._files,
             "env": pulumi.Output.secret(environment),
             "ca": self._authority.certificate,
             "backupRecipients": self._secrets.recipients,
@@ -72,7 +84,6 @@ class Cluster(pulumi.ComponentResource):
             image_id=self._image.image_id,
             network_name=Network("network", topology, self._child).network_name,
             authority_certificate=self._authority.certificate,
-            limits=config.limits,
         )
 
     def _node_args(self, node: Node, chain: list[pulumi.Resource]) -> NodeArgs:

@@ -11,6 +11,16 @@ LEFT_OUT = ("__pycache__", "*.pyc")
 HASH_DIGITS = 12
 
 
+def build_args(*, engine: str, base: str) -> dict[str, str]:
+    """Give the Dockerfile's arguments."""
+    return {"BASE_IMAGE": base, "ENGINE": engine}
+
+
+def image_name(repository: str, *, engine: str, content: str) -> str:
+    """Name an image after the hash of what it is made of."""
+    return f"{repository}:{engine}-{content}"
+
+
 def context_hash(root: Path, build_args: Mapping[str, str]) -> str:
     """Hash names, modes and contents of the image's files, and the build's arguments.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pulumi
 import pulumi_docker as docker
 
-from infra.targets.docker.context import context_hash
+from infra.targets.docker.context import build_args, context_hash, image_name
 
 
 @dataclass(frozen=True)
@@ -34,17 +34,17 @@ class Image(pulumi.ComponentResource):
         self, name: str, args: ImageArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("redis-ha:docker:Image", name, None, opts)
-        build_args = {"BASE_IMAGE": args.base, "ENGINE": args.engine}
-        content = context_hash(args.root, build_args)
+        arguments = build_args(engine=args.engine, base=args.base)
+        content = context_hash(args.root, arguments)
         built = docker.RemoteImage(
             f"{name}-image",
-            name=f"{args.repository}:{args.engine}-{content}",
+            name=image_name(args.repository, engine=args.engine, content=content),
             build={
                 # Relative to the program's folder, so that the state names no checkout.
                 "context": ".",
                 "dockerfile": "node/Dockerfile",
                 "target": args.stage,
-                "build_args": build_args,
+                "build_args": arguments,
                 # The same builder on every host: not each has buildx, or a builder that sees
                 # base images made locally.
                 "use_legacy_builder": True,

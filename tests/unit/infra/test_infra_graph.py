@@ -23,6 +23,13 @@ def members(graph: Graph) -> dict[str, Registered]:
     return {name: graph.containers[name] for name in ORDER}
 
 
+def files_of(graph: Graph, name: str) -> list[dict[str, str]]:
+    """What is copied into a container, or into the volume that it reads its files from."""
+    holder = graph.containers.get(f"{name}-files-carrier", graph.containers[name])
+    uploads: list[dict[str, str]] = holder.inputs["uploads"]
+    return uploads
+
+
 @pytest.fixture(scope="module")
 def graph() -> Graph:
     return record({})
@@ -72,7 +79,8 @@ def test_values_are_written_as_the_provider_reads_them_back(graph: Graph) -> Non
         assert container.inputs["image"] == "sha256:made"
         # Left out, the image's own would be read back and differ from nothing.
         assert container.inputs["workingDir"] == "/data"
-        assert all(re.fullmatch("0[0-7]{3}", u["permissions"]) for u in container.inputs["uploads"])
+        uploads = files_of(graph, name)
+        assert all(re.fullmatch("0[0-7]{3}", u["permissions"]) for u in uploads)
     limited = record({"cpus": "4.50"})
     assert limited.containers["redis-1"].inputs["cpus"] == "4.5"
 
@@ -96,16 +104,19 @@ def test_the_image_is_built_from_the_checkout_whenever_its_content_changes(graph
 
 def test_every_node_has_its_files_address_and_volume(graph: Graph) -> None:
     files = {
-        name: [u["file"].removeprefix("/etc/redis-ha/") for u in c.inputs["uploads"]]
-        for name, c in members(graph).items()
+        name: [u["file"].removeprefix("/etc/redis-ha/") for u in files_of(graph, name)]
+        for name in members(graph)
     }
     tls = ["tls/ca.crt", "tls/node.crt", "tls/node.key"]
-    assert files["redis-2"] == ["node.json", "redis.conf", "users.acl", *tls]
-    assert files["sentinel-2"] == ["node.json", "sentinel.conf", "users.acl", *tls]
+    assert files["redis-2"] == ["node.json", "redis.conf", "users.acl", *tls, "manifest.json"]
+    assert files["sentinel-2"] == ["node.json", "sentinel.conf", "users.acl", *tls, "manifest.json"]
     assert files["backup-worker"] == ["worker.env", "signing.key", *tls]
     second = graph.containers["redis-2"].inputs
     assert second["networksAdvanced"] == [{"name": "redis-ha", "ipv4Address": "172.28.0.12"}]
-    assert second["volumes"] == [{"containerPath": "/data", "volumeName": "redis-2-data"}]
+    assert second["volumes"] == [
+        {"containerPath": "/data", "volumeName": "redis-2-data"},
+        {"containerPath": "/etc/redis-ha", "readOnly": True, "volumeName": "redis-2-files"},
+    ]
     assert second["ports"] == [{"internal": 6380, "external": 6380, "ip": "127.0.0.1"}]
     assert (second["entrypoints"], second["command"]) == (["redis-ha-node"], ["data"])
     assert "ports" not in graph.containers["backup-worker"].inputs
@@ -124,7 +135,7 @@ def test_no_secret_is_readable_in_the_state(graph: Graph) -> None:
     for each in graph.registered:
         seen = json.dumps(leave_out_secrets(each.properties))
         assert not hidden_words(seen), each.name
-    assert hidden_words(json.dumps(graph.containers["redis-1"].inputs))
+    assert hidden_words(json.dumps(files_of(graph, "redis-1")))
 
 
 def test_secret_outputs_are_secret_and_the_others_hold_none(graph: Graph) -> None:
@@ -134,8 +145,8 @@ def test_secret_outputs_are_secret_and_the_others_hold_none(graph: Graph) -> Non
     assert graph.outputs["backupIdentity"].startswith("AGE-SECRET-KEY-1")
     assert graph.outputs["backupRecipients"][0].startswith("age1")
     assert open_outputs.keys() == {
-        *("nodes", "sentinels", "monitoring", "subnet", "ca"),
-        *("backupRecipients", "backupSigner", "plan"),
+        *("nodes", "sentinels", "monitoring", "subnet", "ca", "files"),
+        *("backupRecipients", "backupSigner", "plan", "generations"),
     }
 
 

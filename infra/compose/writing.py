@@ -1,0 +1,110 @@
+"""From settings to a folder that docker-compose brings up: the same plan, files and containers."""
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from infra.changes import Previous, forbidden_changes
+from infra.compose.contents import contents
+from infra.compose.document import Surroundings, document, write_document
+from infra.compose.folder import COMPOSE_FILE, IMAGE, NODES, Folder
+from infra.compose.secrets import Secrets, complete
+from infra.config import ClusterConfig
+from infra.containers import Container, members, monitors
+from infra.errors import ChangeRefused, FolderUnusable
+from infra.live import digest, manifest
+from infra.monitoring import read_rules
+from infra.planner import Plan, make_plan
+from infra.rendering import host_environment
+from infra.settings import parse
+from infra.targets.docker.context import build_args, context_hash, image_name
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was written: the plan, how many services, and whether the folder holds the identity."""
+
+    plan: Plan
+    services: int
+    identity: bool
+
+
+def write_folder(
+    folder: Folder, changed: Mapping[str, str], *, root: Path, now: datetime
+) -> Written:
+    """Write the folder of a cluster; `root` is the checkout, whose image is built.
+
+    Settings are those of the last run and what is `changed`. Errors: ConfigRefused, PlanRefused and
+    ChangeRefused, before anything is written; FolderUnusable.
+    """
+    if not (root / "node" / "Dockerfile").is_file():
+        hint = "run it from a checkout: pip install --editable ."
+        raise FolderUnusable(f"read {root / 'node'}: the image's Dockerfile is not there; {hint}")
+    settings = {**folder.read_settings(), **changed}
+    plan = make_plan(parse(ClusterConfig, settings))
+    problems = forbidden_changes(folder.read_written(), plan.config)
+    if problems:
+        raise ChangeRefused(problems)
+    containers = (*members(plan), *monitors(plan))
+    certified = tuple(each.node for each in containers if each.certified)
+    secrets = complete(folder.read_secrets(), plan.config, certified, now=now)
+    with folder.writing():
+        folder.write_kept(settings, secrets, made=_made(plan, secrets))
+        _write_all(folder, plan, containers, secrets, root)
+    return Written(plan, len(containers), not plan.config.backup.backup_recipients)
+
+
+def _write_all(
+    folder: Folder, plan: Plan, containers: tuple[Container, ...], secrets: Secrets, root: Path
+) -> None:
+    rules = read_rules(root)
+    files = {
+        each.node.name: contents(plan, each, secrets=secrets, rules=rules) for each in containers
+    }
+    arguments = build_args(engine=plan.config.engine, base=plan.config.base)
+    folder.write_identity(None if plan.config.backup.backup_recipients else secrets.identity)
+    folder.write_nodes(files)
+    folder.write_image(root, arguments)
+    folder.write_environment(_environment(folder, plan, secrets))
+    around = Surroundings(
+        images=image_names(plan, context_hash(root, arguments)),
+        build_args=arguments,
+        digests={name: digest(manifest(texts)) for name, texts in files.items()},
+        group=folder.group,
+        files=f"./{NODES}",
+        context=f"./{IMAGE}",
+    )
+    folder.write_document(write_document(document(plan, around), name=COMPOSE_FILE))
+
+
+def _made(plan: Plan, secrets: Secrets) -> Previous:
+    """Give what decides whether a later change would lose data or the key to it."""
+    return Previous(
+        engine=plan.config.engine,
+        sentinels=len(plan.topology.sentinels),
+        recipients=secrets.keys(plan.config).recipients,
+        generated=not plan.config.backup.backup_recipients,
+    )
+
+
+def image_names(plan: Plan, content: str) -> dict[str, str]:
+    """Name the images of the stages as the Docker target does, which may have built them."""
+    network, engine = plan.topology.network, plan.config.engine
+    repositories = {"node": network, "monitoring": f"{network}-monitoring"}
+    return {
+        stage: image_name(repository, engine=engine, content=content)
+        for stage, repository in repositories.items()
+    }
+
+
+def _environment(folder: Folder, plan: Plan, secrets: Secrets) -> str:
+    here = folder.path.resolve()
+    settings = {
+        **host_environment(plan, passwords=secrets.passwords, keys=secrets.keys(plan.config)),
+        "REDIS_TLS_CA": str(here / folder.ca.name),
+    }
+    if not plan.config.backup.backup_recipients:
+        settings["REDIS_BACKUP_IDENTITY"] = str(here / folder.identity.name)
+    return "".join(f"{name}={shlex.quote(value)}\n" for name, value in sorted(settings.items()))
