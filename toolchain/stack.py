@@ -154,10 +154,12 @@ def hand_out(layout: Layout, env: Environment, found: dict[str, Any]) -> Environ
         write_atomically(layout.state / "ca.crt", ca, mode=0o600)
         variables["REDIS_TLS_CA"] = str(layout.state / "ca.crt")
     if identity := found.get("backupIdentity"):
-        append_missing(layout.state / "identity.txt", identity.strip())
+        for line in identity.split():  # two while they are rotated
+            append_missing(layout.state / "identity.txt", line)
         variables["REDIS_BACKUP_IDENTITY"] = str(layout.state / "identity.txt")
     if signer := found.get("backupSigner"):
-        append_missing(layout.state / "signers.txt", signer.strip())
+        for line in signer.split(","):
+            append_missing(layout.state / "signers.txt", line.strip())
     signers = layout.state / "signers.txt"
     if signers.is_file():
         variables["REDIS_BACKUP_TRUSTED_SIGNERS"] = ",".join(signers.read_text().split())

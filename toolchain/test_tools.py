@@ -29,7 +29,8 @@ PACKAGES = {
     "openssl": "openssl",
     "ip": "iproute2",
     "nft": "nftables",
-    "faketime": "faketime",
+    "cc": "gcc",
+    "docker-compose": "docker-compose",
     "chromium": "chromium",
     "php": "php-cli",
     "phpunit": "phpunit",
@@ -52,6 +53,7 @@ UNITS = (
 PHP_LIBRARIES = {
     "share/php/Illuminate/autoload.php": "php-laravel-framework",
     "lib/php/*/redis.so": "php-redis",
+    "include/unistd.h": "libc6-dev",
 }
 LINTERS = {"shellcheck": "shellcheck"}
 

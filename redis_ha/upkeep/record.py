@@ -1,0 +1,99 @@
+"""What was done to a cluster, in a small file (0600) that each deed is added to.
+
+`{"version": 1, "deeds": [{"task", "at" (UTC, ISO 8601), "passed", "evidence"}, ...]}`, the oldest
+first.
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from redis_ha.discovery import Access
+from redis_ha.errors import BadSetting
+
+VERSION = 1
+# Of a daily task more than a year.
+KEPT = 1_000
+
+
+@dataclass(frozen=True)
+class Deed:
+    """Something that was done or looked at: when, whether all was well, and what shows it."""
+
+    task: str
+    at: datetime
+    passed: bool
+    evidence: str
+
+    def described(self) -> dict[str, Any]:
+        """Give plain values for JSON."""
+        return {**vars(self), "at": self.at.isoformat(timespec="seconds")}
+
+
+def record_path(access: Access, environ: Mapping[str, str], *, home: Path) -> Path:
+    """Say where the record of a cluster is; each cluster has its own."""
+    state = environ.get("XDG_STATE_HOME") or home / ".local" / "state"
+    name = ",".join(map(str, access.sentinels)) + access.master_name
+    digest = sha256(name.encode()).hexdigest()[:12]
+    return Path(state) / "redis-ha" / f"record-{digest}.json"
+
+
+def read_record(path: Path) -> tuple[Deed, ...]:
+    """Give all deeds, oldest first; none before the first. Raises BadSetting."""
+    if not path.exists():
+        return ()
+    try:
+        return _parse(path.read_text())
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadSetting(
+            operation="read the record",
+            subject=str(path),
+            cause=f"{type(error).__name__}: {error}",
+            hint="move it away: what is in it will be due again",
+        ) from error
+
+
+def note(path: Path, *deeds: Deed) -> None:
+    """Add deeds, on disk when this returns; several may do so at once. Raises BadSetting."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _write(path, (*read_record(path), *deeds)[-KEPT:])
+
+
+def last(deeds: Sequence[Deed], task: str, *, passed: bool | None = None) -> Deed | None:
+    """Find the newest deed of a task; with `passed` the newest that ended so."""
+    ended = (d for d in deeds if d.task == task and passed in (None, d.passed))
+    return max(ended, key=lambda deed: deed.at, default=None)
+
+
+def _parse(text: str) -> tuple[Deed, ...]:
+    document = json.loads(text)
+    if document["version"] != VERSION:
+        raise ValueError(f"version {document['version']} is not known here")
+    return tuple(_deed(fields) for fields in document["deeds"])
+
+
+def _deed(fields: Mapping[str, Any]) -> Deed:
+    at = datetime.fromisoformat(fields["at"])
+    if at.tzinfo is None:
+        raise ValueError(f"{fields['at']} names no time zone")
+    return Deed(str(fields["task"]), at, bool(fields["passed"]), str(fields["evidence"]))
+
+
+def _write(path: Path, deeds: Sequence[Deed]) -> None:
+    document = {"version": VERSION, "deeds": [deed.described() for deed in deeds]}
+    making = path.with_suffix(".new")
+    making.unlink(missing_ok=True)
+    descriptor = os.open(making, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        json.dump(document, file, indent=1)
+        file.flush()
+        os.fsync(descriptor)
+    making.replace(path)
