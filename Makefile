@@ -6,7 +6,7 @@ BIN := .venv/bin
 SHELL_FILES := .ci/run $(shell find . -name '*.sh' -not -path './.*')
 
 .DEFAULT_GOAL := help
-.PHONY: help up down env toolchain packages test lint bench costs bootstrap
+.PHONY: help up down env toolchain packages test soak lint bench costs bootstrap
 
 help: ## say what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -42,6 +42,11 @@ test: bootstrap ## everything that can be tested on one machine; ARGS="-k name" 
 	@$(TOOLCHAIN) ensure redis-8 redis-7 valkey-8
 	@$(TOOLCHAIN) test-tools
 	@$(TOOLCHAIN) run $(BIN)/python -m pytest $(ARGS)
+
+soak: bootstrap ## many random faults on a real cluster; ARGS="--faults 1000 --seed 7", see docs/FAULTS.md
+	@$(TOOLCHAIN) python
+	@$(TOOLCHAIN) test-tools
+	@$(TOOLCHAIN) run $(BIN)/python -m tests.faults.soak $(ARGS)
 
 bench: bootstrap ## the numbers in the README
 	@$(TOOLCHAIN) test-tools

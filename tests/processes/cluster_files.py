@@ -46,7 +46,7 @@ DATA_RULES = {
     ),
     "node": (
         "resetkeys resetchannels -@all +multi +exec +ping +info +role +client|setname"
-        " +client|list +client|kill +client|pause +client|unpause +replicaof"
+        " +client|list +client|kill +client|pause +client|unpause +replicaof +bgrewriteaof"
     ),
     "witness": (
         "resetkeys resetchannels &__redis-ha__:witness &__redis-ha__:witness:asked"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import redis
 
 from redis_ha.connection import Address
-from redis_ha.discovery import Access, ask_nodes
+from redis_ha.discovery import Access, ask_nodes, ask_sentinels, majority_master
 from tests.processes.cluster import Cluster
 
 
@@ -43,6 +43,8 @@ class Ledger:
     threads: int = 4
     # Seconds between two writes of one thread; 0 writes as fast as it can.
     pace: float = 0.0005
+    # Ends each value, so that what an earlier ledger left on the cluster isn't taken for ours.
+    token: str = ""
     accounts: list[Account] = field(default_factory=list)
     # Why the last write that wasn't acknowledged was not.
     refusal: str = ""
@@ -52,11 +54,11 @@ class Ledger:
     @classmethod
     @contextmanager
     def running(
-        cls, cluster: Cluster, threads: int = 4, pace: float = 0.0005
+        cls, cluster: Cluster, threads: int = 4, pace: float = 0.0005, token: str = ""
     ) -> Iterator["Ledger"]:
         """Write from now to the end of the block; `lost` is asked after it."""
         nodes = [node.address for node in cluster.data_nodes]
-        with cls(cluster.access("app"), nodes, threads, pace).writing() as ledger:
+        with cls(cluster.access("app"), nodes, threads, pace, token).writing() as ledger:
             yield ledger
 
     @contextmanager
@@ -114,7 +116,7 @@ class Ledger:
                 part = account.acknowledged[start : start + 1000]
                 keys = [f"ledger:{writer}:{number}" for number in part]
                 pairs = zip(keys, client.mget(keys), part, strict=True)
-                missing += [key for key, value, number in pairs if value != str(number)]
+                missing += [key for key, value, number in pairs if value != self._value(number)]
         return missing
 
     def acknowledged_at(self, key: str) -> float:
@@ -123,17 +125,20 @@ class Ledger:
         account = self.accounts[int(writer)]
         return account.moments[bisect_left(account.acknowledged, int(number))]
 
+    def _value(self, number: int) -> str:
+        return f"{number}{self.token}"
+
     def _write(self, writer: int) -> None:
         number, client = 0, None
         while not self._stop.is_set():
             try:
                 client = client or self._master()
                 if client is None:
-                    self.refusal = "not exactly one node says that it is master"
+                    self.refusal = "no node is known to be master"
                     time.sleep(0.02)
                     continue
                 number += 1
-                client.set(f"ledger:{writer}:{number}", number)
+                client.set(f"ledger:{writer}:{number}", self._value(number))
                 self.accounts[writer].note(number, time.monotonic())
                 time.sleep(self.pace)
             except (redis.RedisError, OSError) as error:
@@ -149,5 +154,8 @@ class Ledger:
         masters = [
             view.address for view in ask_nodes(self.access, self.nodes) if view.role == "master"
         ]
-        # Two may say so for a moment: the one that was last promoted is not known here.
-        return self.access.connect(masters[-1]) if len(masters) == 1 else None
+        if len(masters) > 1:
+            # Which of them was promoted last, the sentinels know.
+            named = majority_master(ask_sentinels(self.access))
+            masters = [address for address in masters if address == named]
+        return self.access.connect(masters[0]) if masters else None

@@ -1,0 +1,120 @@
+"""What a fault is, and which acknowledged writes it may cost. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from infra.prediction import FENCING_EXTRA
+
+Kind = Literal[
+    "crash",
+    "oom",
+    "hang",
+    "stop",
+    "rolling",
+    "isolate",
+    "deaf",
+    "dumb",
+    "loss",
+    "slow network",
+    "empty",
+    "stale",
+    "full disk",
+    "slow disk",
+    "stuck disk",
+    "clock ahead",
+    "clock behind",
+    "misled",
+]
+MAX_LAG = 3
+# The planner's bound for an isolated master, and for one that comes back beside its successor (s).
+FENCED_WITHIN = MAX_LAG + FENCING_EXTRA
+# What was acknowledged so shortly before an end may not have reached a replica (s).
+UNREPLICATED = 1.0
+# Redis puts off writing its log by so much at most when the disk is busy (s, appendfsync everysec).
+UNWRITTEN = 2.0
+# How exactly the test knows when a fault took hold (s).
+_SLACK = 1.0
+_ENDS_AT_ONCE = frozenset({"crash", "oom", "empty", "stale"})
+_COSTS_NOTHING = frozenset(
+    {"stop", "rolling", "full disk", "clock ahead", "clock behind", "misled"}
+)
+# Kinds for whose time a node is of no use to others.
+_AWAY = _ENDS_AT_ONCE | {
+    "stop",
+    "rolling",
+    "hang",
+    "stuck disk",
+    "isolate",
+    "deaf",
+    "dumb",
+    "loss",
+    "slow network",
+    "clock ahead",
+    "clock behind",
+    "misled",
+}
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One fault: who is hurt, when it begins (s into the scenario), and how long it lasts (s)."""
+
+    kind: Kind
+    part: str = "master"
+    at: float = 0.0
+    seconds: float = 6.0
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.part} at {self.at:.1f} for {self.seconds:.1f} s"
+
+
+@dataclass(frozen=True)
+class Happened:
+    """A fault that was played (times in monotonic s), and whether it hit a master.
+
+    `held` is when it had taken hold: the kernel takes its time to end a process.
+    """
+
+    fault: Fault
+    begun: float
+    held: float
+    ended: float
+    hit_master: bool
+
+    def excuses(self, moment: float) -> bool:
+        """Say whether a write that was acknowledged then may be lost by it.
+
+        Only a master's acknowledgement can be lost, and only what hadn't left it: shortly before
+        its end, until it is fenced when it is cut off, and likewise once it is back.
+        """
+        kind = self.fault.kind
+        if not self.hit_master or kind in _COSTS_NOTHING:
+            return False
+        before = self.begun - UNREPLICATED - UNWRITTEN
+        if kind in _ENDS_AT_ONCE:
+            return before <= moment <= self.held + _SLACK
+        if kind in ("loss", "slow network", "slow disk"):
+            return before <= moment <= self.ended + FENCED_WITHIN
+        return (
+            before <= moment <= self.held + FENCED_WITHIN + _SLACK
+            or self.ended - _SLACK <= moment <= self.ended + FENCED_WITHIN
+        )
+
+
+def excusable(happened: Sequence[Happened], moment: float) -> bool:
+    """Say whether a write that was acknowledged then may be lost."""
+    return any(one.excuses(moment) for one in happened)
+
+
+def may_tear_the_log(faults: Sequence[Fault]) -> bool:
+    """Say whether the backup's log may have a gap, which the worker has to announce.
+
+    A node that starts holds nothing of the stream from before. When it does while another one is
+    away, nobody but the master may hold what is missing, and the worker doesn't burden that one.
+    """
+    hurt = [fault for fault in faults if "sentinel" not in fault.part]
+    starts = [fault for fault in hurt if fault.kind in _ENDS_AT_ONCE | {"stop", "rolling"}]
+    if any(fault.part == "everything" and fault.kind != "rolling" for fault in starts):
+        return True
+    return bool(starts) and sum(fault.kind in _AWAY for fault in hurt) > 1

@@ -1,0 +1,52 @@
+"""The fault suite: the named scenarios that are quick, and random ones of fixed seeds.
+
+REDIS_HA_FAULTS=all plays every named one; `make soak` plays random ones in any number.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.faults.chance import random_scenario
+from tests.faults.lan import why_not
+from tests.faults.scenario import Scenario
+from tests.faults.table import NAMED, QUICK
+from tests.faults.worlds import Worlds
+
+EVERY = os.environ.get("REDIS_HA_FAULTS") == "all"
+# Two faults each: a replica and the zone of the master; a sentinel and the master.
+SEEDS = (16, 33)
+Figure = Callable[[str], None]
+pytestmark = [
+    pytest.mark.timeout(400),
+    pytest.mark.skipif(bool(why_not()), reason=why_not()),
+    # A connection that a fault ends in the middle of its handshake is closed by the collector.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+@pytest.fixture(scope="module")
+def worlds() -> Iterator[Worlds]:
+    with Worlds.one_by_one() as made:
+        yield made
+
+
+@pytest.mark.parametrize(
+    "scenario", [s for s in NAMED if EVERY or s.name in QUICK], ids=lambda s: s.name
+)
+def test_a_named_scenario(worlds: Worlds, figure: Figure, scenario: Scenario) -> None:
+    passes(worlds, figure, scenario)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_random_scenario(worlds: Worlds, figure: Figure, seed: int) -> None:
+    passes(worlds, figure, random_scenario(seed))
+
+
+def passes(worlds: Worlds, figure: Figure, scenario: Scenario) -> None:
+    outcome = worlds.play(scenario)
+    if isinstance(outcome, str):
+        pytest.skip(outcome)
+    figure(str(outcome))
+    assert outcome.troubles == []
