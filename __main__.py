@@ -4,11 +4,14 @@ from pathlib import Path
 
 import pulumi
 
+from infra.changes import refuse_forbidden_changes
 from infra.config import read_stack_config
 from infra.deployment import deploy
 from infra.planner import make_plan
 
-plan = make_plan(read_stack_config())
+config = read_stack_config()
+plan = make_plan(config)
+refuse_forbidden_changes(config)
 outputs = deploy(plan, root=Path(__file__).resolve().parent)
 pulumi.info(plan.summary())
 for name, value in outputs.items():

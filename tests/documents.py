@@ -26,8 +26,11 @@ _COMMENT = re.compile(r"(?:^|\s+)#(?:\s.*)?$")
 
 _DASHBOARD = "tests/processes/redis_ha/test_dashboard.py"
 _FAULTS = "tests/docker/test_failover_test.py"
+_UPKEEP = "tests/processes/redis_ha/test_upkeep_commands.py"
 # What a line begins with, and the test that runs it with the same options.
 ELSEWHERE = {
+    "redis-ha checklist": _UPKEEP,
+    "redis-ha maintenance": _UPKEEP,
     "redis-ha dashboard": _DASHBOARD,
     "redis-ha exporter": "tests/processes/redis_ha/test_exporter.py",
     "redis-ha failover-test": _FAULTS,

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -25,6 +26,8 @@ from redis_ha.failover_test.report import render
 from redis_ha.failover_test.run import Options
 from redis_ha.failover_test.summary import Judged, client_rows, document, fault_rows
 from redis_ha.site import Site
+from redis_ha.upkeep.failover_tests import deeds_of
+from redis_ha.upkeep.record import note, record_path
 
 _FAULTS = (
     *("crash", "crash-unseen", "hang", "partition", "asymmetric-partition"),
@@ -109,6 +112,7 @@ def command(  # noqa: PLR0913 - one argument for each option
     acknowledged writes are gone, which reads were stale, whether two nodes took writes at once,
     and whether that is within what the settings allow. Passed is exit code 0, failed 1.
 
+    How each fault ended is kept in the record of `redis-ha maintenance`, for `redis-ha checklist`.
     The cluster is left as it was: what was hurt is healed on every way out, and if this command
     is killed by the next one. Applications notice the faults. Needs the Docker engine of the
     nodes (switchover: does not).
@@ -135,6 +139,10 @@ def command(  # noqa: PLR0913 - one argument for each option
         output.print_json(document(runs, about.settings))
     else:
         _show(runs, report)
+    note(
+        record_path(site.operator, os.environ, home=Path.home()),
+        *deeds_of(runs, now=datetime.now(UTC), report=report),
+    )
     raise click.exceptions.Exit(0 if all(one.verdict.passed for one in runs) else 1)
 
 

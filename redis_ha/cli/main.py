@@ -42,8 +42,13 @@ COMMANDS = {
     "doctor": "redis_ha.cli.doctor",
     "logs": "redis_ha.cli.logs",
     "events": "redis_ha.cli.events",
+    "checklist": "redis_ha.cli.checklist",
+    "maintenance": "redis_ha.cli.maintenance",
     "plan": "redis_ha.cli.plan",
+    "compose": "redis_ha.cli.compose",
     "scale": "redis_ha.cli.scale",
+    "rotate": "redis_ha.cli.rotate",
+    "adopt": "redis_ha.cli.adopt",
     "env": "redis_ha.cli.env",
 }
 EXIT_CODES: dict[type[RedisHaError], int] = {

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.docker.stack import SETTINGS, LiveCluster, Stack
+from tests.docker.stack import SETTINGS, LiveCluster, Stack, eventually
+from tests.watch import Watch
 
 
 @pytest.fixture(scope="session")
@@ -27,3 +28,13 @@ def cluster(stack: Stack) -> Iterator[LiveCluster]:
     live.wait_until_healthy()
     yield live
     live.wait_until_healthy()
+
+
+@pytest.fixture
+def watch(cluster: LiveCluster) -> Watch:
+    """Give Prometheus and Alertmanager once every target was scraped."""
+    ports = {n["name"]: n["hostPort"] for n in cluster.outputs["monitoring"]}
+    urls = [f"http://127.0.0.1:{ports[name]}" for name in ("prometheus", "alertmanager")]
+    found = Watch(*urls)
+    eventually(found.settled, within=60, what="a scrape of every target", every=0.5)
+    return found

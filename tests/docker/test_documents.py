@@ -36,6 +36,7 @@ from redis_ha import AsyncClient, Client
 client = Client.from_env(os.environ)
 client.execute_with_failover(lambda redis: redis.rpush("jobs", "first"))
 """
+TOOL = "it-stock-redis"
 PLAIN = [block for block in shell_blocks() if not block.mark]
 PATIENCE = 240.0
 # `restore` and `failover` ask before they change something.
@@ -160,20 +161,33 @@ def test_stock_tools_alone_bring_the_data_back(cluster: LiveCluster, tmp_path: P
         client.set("log", "has it")
     ship_all(cluster)
     checked, replayed = (b.text for b in shell_blocks() if b.document == FORMAT)
-    variables = stored_files(cluster, tmp_path)
-    run(["bash", "-ec", f"cd {tmp_path}\n{checked}"], env=os.environ | variables)
+    path = {"PATH": f"{stock_tools(cluster, tmp_path)}:{os.environ['PATH']}"}
+    env = os.environ | stored_files(cluster, tmp_path) | path
+    run(["bash", "-ec", f"cd {tmp_path}\n{checked}"], env=env)
     socket = str(tmp_path / "s")
-    server = f"--port 0 --unixsocket {socket} --enable-debug-command yes"
+    server = f"--port 0 --unixsocket {socket} --unixsocketperm 777 --enable-debug-command yes"
     script = f"cd {tmp_path}\n{replayed.rstrip()} {server}"
-    with subprocess.Popen(["bash", "-ec", script], env=os.environ | variables) as process:
+    with subprocess.Popen(["bash", "-ec", script], env=env, stdin=subprocess.DEVNULL):
         try:
             client = redis.Redis(unix_socket_path=socket, decode_responses=True)
-            eventually(lambda: loaded(client), within=30, what="a stock server with the data")
+            eventually(lambda: loaded(client), within=60, what="a stock server with the data")
             assert client.mget("snapshot", "log") == ["has it", "has it"]
             assert client.execute_command("DEBUG", "DIGEST") == cluster.digest(cluster.master())
-            client.shutdown(nosave=True)
         finally:
-            process.terminate()
+            docker("rm", "--force", TOOL)
+
+
+def stock_tools(cluster: LiveCluster, folder: Path) -> Path:
+    """Make commands that run the stack's own version of Redis, as this machine's may be older."""
+    image = docker("inspect", "--format", "{{.Image}}", cluster.container("redis-1"))
+    place = f"--user 0:0 --network none --volume {folder}:{folder} --workdir $PWD"
+    commands = folder / "bin"
+    commands.mkdir()
+    for name in ("redis-server", "redis-check-rdb"):
+        script = f'#!/bin/sh\nexec docker run --rm --name {TOOL} {place} {image} {name} "$@"\n'
+        (commands / name).write_text(script)
+        (commands / name).chmod(0o755)
+    return commands
 
 
 def stored_files(cluster: LiveCluster, folder: Path) -> dict[str, str]:
