@@ -29,6 +29,7 @@ PACKAGES = {
     "openssl": "openssl",
     "ip": "iproute2",
     "nft": "nftables",
+    "mkfs.ext4": "e2fsprogs",
     "cc": "gcc",
     "docker-compose": "docker-compose",
     "chromium": "chromium",

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import ssl
 import subprocess
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from urllib.request import urlopen
 import pytest
 
 from tests.dashboards import NAMES, without_data
-from tests.docker.stack import LiveCluster, Stack, eventually
+from tests.docker.stack import REPOSITORY, LiveCluster, Stack, eventually
 from tests.processes.cluster_files import write_tls
 from tests.watch import Watch
 
@@ -31,13 +30,12 @@ def test_each_dashboard_has_data(cluster: LiveCluster, watch: Watch, name: str) 
 
 
 @contextmanager
-def running(stack: Stack, folder: Path, *words: str) -> Iterator[str]:
+def running(stack: Stack, *words: str) -> Iterator[str]:
     """Run a `redis-ha` command on the stack; give the first line that it prints."""
-    assert shutil.which("redis-ha")
     process = subprocess.Popen(
         ["redis-ha", *words, "--stack", stack.name],
-        env=os.environ | stack.environment, cwd=folder, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        env=os.environ | stack.environment, cwd=REPOSITORY, text=True,
+        stdout=subprocess.PIPE,
     )  # fmt: skip
     with process:
         try:
@@ -47,15 +45,13 @@ def running(stack: Stack, folder: Path, *words: str) -> Iterator[str]:
             process.terminate()
 
 
-def test_the_page_shows_the_stack_by_its_name(
-    stack: Stack, cluster: LiveCluster, tmp_path: Path
-) -> None:
+def test_the_page_shows_the_stack_by_its_name(stack: Stack, cluster: LiveCluster) -> None:
     def state() -> dict[str, Any]:
         with urlopen(url.replace("/?", "/state.json?"), timeout=10) as answer:
             document: dict[str, Any] = json.load(answer)
             return document
 
-    with running(stack, tmp_path, "dashboard") as line:
+    with running(stack, "dashboard") as line:
         found = re.search(r"http://127\.0\.0\.1:\d+/\?token=\S+", line)
         assert found, line
         url = found[0]
@@ -71,7 +67,7 @@ def test_an_exporter_of_this_host_sees_the_stack(
 ) -> None:
     tls = write_tls(tmp_path / "tls")
     pair = ("--certificate", tls.certificate, "--private-key", tls.key)
-    with running(stack, tmp_path, "exporter", "--listen", "127.0.0.1:0", *map(str, pair)) as line:
+    with running(stack, "exporter", "--listen", "127.0.0.1:0", *map(str, pair)) as line:
         served = json.loads(line)
         assert served["event"] == "metrics-served"
         trust = ssl.create_default_context(cafile=str(tls.ca))

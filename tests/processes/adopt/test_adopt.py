@@ -11,6 +11,7 @@ from tests.processes.adopt.conftest import Shared
 from tests.processes.adopt.source import OldRedis, Writer, old_redis
 from tests.processes.cluster import free_ports
 from tests.processes.restore import dataset
+from tests.processes.restore.test_host import beside
 from tests.processes.restore.test_live import assert_calm
 
 # What OPERATIONS.md says that the source's user needs.
@@ -144,6 +145,24 @@ def test_a_source_with_a_password_only(empty: Shared, tmp_path: Path) -> None:
         finished = worker.run("adopt", "--yes", old.name, REDIS_ADOPT_PASSWORD="s3cret")
         assert finished.code == 0, finished.stderr
         assert cluster.digests() == [old.digest()] * 3
+    assert_calm(cluster, worker)
+
+
+def test_from_the_operators_machine_the_password_goes_into_the_container(
+    empty: Shared, tmp_path: Path
+) -> None:
+    cluster, worker = empty
+    host = beside(worker, tmp_path)
+    password = tmp_path / "password"
+    password.write_text("s3cret\n")
+    with old_redis(tmp_path / "old", ("requirepass s3cret",), {"password": "s3cret"}) as old:
+        command = ("adopt", "--yes", "--json", "--password-file", str(password), old.name)
+        finished = host.run(*command)
+        assert finished.code == 0, finished.stderr
+        assert finished.json["master"] == str(cluster.master.address)
+        assert cluster.digests() == [old.digest()] * 3
+        # Its exit code comes back as well: an adopted source is no source any more.
+        assert host.run(*command).code == 7
     assert_calm(cluster, worker)
 
 

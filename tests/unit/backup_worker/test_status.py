@@ -152,7 +152,7 @@ def test_a_scrape_sees_the_status_of_that_moment(tls: Tls) -> None:
     ],
 )  # fmt: skip
 def test_each_state_is_told(status: WorkerStatus, shown: dict[str, float]) -> None:
-    families = [f for f in StatusCollector(lambda: status).collect()]
+    families = list(StatusCollector(lambda: status).collect())
     told = {s.name.removeprefix("redis_backup_"): s.value for f in families for s in f.samples}
     assert {name: told[name] for name in shown} == shown
 

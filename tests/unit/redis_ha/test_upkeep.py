@@ -201,6 +201,7 @@ class _Api(BaseHTTPRequestHandler):
                     "rules": [
                         {"name": "Down", "state": "firing"},
                         {"name": "Slow", "state": "inactive"},
+                        {"name": "Watchdog", "state": "firing"},
                     ]
                 }
             ]
@@ -233,7 +234,7 @@ def api() -> Iterator[str]:
 def test_a_prometheus_is_asked_for_targets_rules_and_managers() -> None:
     with api() as url:
         seen = ask_prometheus(url)
-    assert seen == Watch(targets=2, down=("b:2",), rules=2, firing=("Down",), managers=1)
+    assert seen == Watch(targets=2, down=("b:2",), rules=3, firing=("Down",), managers=1)
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "ftp://127.0.0.1", "nonsense"])
