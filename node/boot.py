@@ -67,7 +67,8 @@ class BootGuard:
 
     def _ask(self, views: tuple[SentinelView, ...]) -> None:
         """Ask the same sentinel that anybody else would ask, of those that answer."""
-        sentinel = next(view.sentinel for view in asking_order(views) if not view.problem)
+        order = asking_order(views, master=self._settings.address)
+        sentinel = next(view.sentinel for view in order if not view.problem)
         answer, text = ask_for_failover(self._settings.access, sentinel)
         self._log.warning("failover-requested", sentinel=sentinel, answer=answer, text=text)
         self._asked = (Request(sentinel, answer, text=text), self._clock())

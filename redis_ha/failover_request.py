@@ -14,7 +14,7 @@ import redis
 from redis_ha.connection import Address
 from redis_ha.discovery import Access, SentinelView
 
-T = TypeVar("T")
+T = TypeVar("T", Address, SentinelView)
 # A sentinel promotes within two seconds of accepting; one that vanished gets this long.
 VANISHED_SECONDS = 3.0
 Answer = Literal["accepted", "refused", "vanished"]
@@ -35,13 +35,20 @@ class Request:
         return "NOGOODSLAVE" in self.text
 
 
-def asking_order(sentinels: Sequence[T]) -> tuple[T, ...]:
+def asking_order(sentinels: Sequence[T], *, master: Address | None) -> tuple[T, ...]:
     """Return sentinels, or what they said, in the order in which everybody asks: the last first.
 
     The one that leads a failover names the old master until its end, two seconds after the
-    promotion; the others hear of the new one sooner, and stock clients ask from the first on.
+    promotion; the others hear of the new one sooner, and stock clients ask from the first on. One
+    on the master's own host comes after all others: it may be about to die of the same cause.
     """
-    return tuple(reversed(sentinels))
+
+    def beside(one: T) -> bool:
+        at = one.sentinel if isinstance(one, SentinelView) else one
+        return master is not None and at.host == master.host
+
+    order = tuple(reversed(sentinels))
+    return tuple(one for last in (False, True) for one in order if beside(one) is last)
 
 
 def request_state(request: Request, now: SentinelView) -> Literal["open", "over"]:

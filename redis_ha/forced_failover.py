@@ -42,7 +42,7 @@ def force_failover(
     old = majority_master(ask_sentinels(access))
     others = [address for address in nodes if address != old]
     answers: list[str] = []
-    for sentinel in asking_order(access.sentinels):
+    for sentinel in asking_order(access.sentinels, master=old):
         answer, text = ask_for_failover(access, sentinel)
         answers.append(f"{sentinel} {answer} {text}".rstrip())
         if answer == "refused":

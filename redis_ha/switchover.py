@@ -205,7 +205,7 @@ class _Runner:
     def _promote(self, master: Claim, old: Address, candidates: Sequence[Address]) -> NodeView:
         """Ask one sentinel after the other, each only when none before can still deliver."""
         try:
-            for sentinel in asking_order(self.access.sentinels):
+            for sentinel in asking_order(self.access.sentinels, master=old):
                 # Fails when the claim is lost: then nobody may be asked.
                 master.command("PING")
                 self._ask(sentinel)

@@ -320,7 +320,8 @@ class Core:
     def _ask(self, case: Case, now: float) -> None:
         """Ask the sentinel that anybody else would ask: there two requests become one failover."""
         views = self.evidence.words(now, case.since)
-        sentinel = next(v.sentinel for v in asking_order(views) if v.master == case.death.master)
+        old = case.death.master
+        sentinel = next(v.sentinel for v in asking_order(views, master=old) if v.master == old)
         witnesses = sorted({self.around.me, *self._votes(case, now)})
         self._out.append(Ask(sentinel, case.death, f"witnesses {witnesses} saw the master die"))
         request = Request(sentinel, "vanished", text="no reply yet")
