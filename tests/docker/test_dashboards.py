@@ -55,11 +55,19 @@ def test_the_page_shows_the_stack_by_its_name(stack: Stack, cluster: LiveCluster
         found = re.search(r"http://127\.0\.0\.1:\d+/\?token=\S+", line)
         assert found, line
         url = found[0]
-        eventually(lambda: state()["headline"], within=30, what="a first look")
-        eventually(lambda: state()["backups"], within=60, what="the worker's backups", every=1)
-        seen = state()
-    assert [node["name"] for node in seen["nodes"]] == list(cluster.nodes)
-    assert seen["master"] == cluster.master()
+        expected = list(cluster.nodes)
+        eventually(
+            lambda: [node["name"] for node in state()["nodes"]] == expected,
+            within=30,
+            what="each node by its name",
+        )
+        eventually(
+            lambda: bool(state()["backups"]["days"]),
+            within=60,
+            what="what the stack's worker says of its backups",
+            every=1,
+        )
+        assert state()["master"] == cluster.master()
 
 
 def test_an_exporter_of_this_host_sees_the_stack(
