@@ -4,7 +4,6 @@ import os
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,25 +13,19 @@ from tests.processes import cluster_files as files
 from tests.processes.cluster_process import Process
 from tests.processes.monitoring.stage import SPOOL_MIB, Stage
 
+# Brings something about, yields the alerts that must come of it, and takes it back.
 Trouble = Callable[[Stage], Iterator[set[str]]]
 
 
-@dataclass(frozen=True)
-class Scenario:
-    """`trouble` brings it about, yields the alerts that must come of it, and takes it back."""
-
-    name: str
-    trouble: Trouble
-
-    @contextmanager
-    def under_way(self, stage: Stage) -> Iterator[set[str]]:
-        """Keep it up during the block; gives the alerts as `Watch.told` names them."""
-        trouble = self.trouble(stage)
-        try:
-            yield next(trouble)
-        finally:
-            for _ in trouble:
-                """Take it back."""
+@contextmanager
+def under_way(trouble: Trouble, stage: Stage) -> Iterator[set[str]]:
+    """Keep a trouble up during the block; gives its alerts as `Watch.told` names them."""
+    running = trouble(stage)
+    try:
+        yield next(running)
+    finally:
+        for _ in running:
+            """Take it back."""
 
 
 def replica_lagging(stage: Stage) -> Iterator[set[str]]:
@@ -270,25 +263,22 @@ def _configure(node: Process, name: str, value: str) -> None:
         client.config_set(name, value)
 
 
-ROUNDS: dict[str, tuple[Scenario, ...]] = {
-    name: tuple(Scenario(trouble.__name__, trouble) for trouble in troubles)
-    for name, troubles in {
-        "something runs short": (
-            replica_lagging,
-            memory_nearly_full,
-            connections_refused,
-            connections_nearly_all,
-            disk_refuses_a_save,
-            certificate_ends_soon,
-            certificate_ends,
-            proof_fails,
-            standby_dead,
-        ),
-        "two of three are gone": (snapshots_fail, replica_stopped, sentinels_stopped),
-        "the master is gone": (snapshots_refused_after_a_gap, master_killed),
-        "all of them are gone": (all_nodes_killed, workers_dead),
-        "nobody looks": (exporter_dead, store_away),
-    }.items()
+ROUNDS: dict[str, tuple[Trouble, ...]] = {
+    "something runs short": (
+        replica_lagging,
+        memory_nearly_full,
+        connections_refused,
+        connections_nearly_all,
+        disk_refuses_a_save,
+        certificate_ends_soon,
+        certificate_ends,
+        proof_fails,
+        standby_dead,
+    ),
+    "two of three are gone": (snapshots_fail, replica_stopped, sentinels_stopped),
+    "the master is gone": (snapshots_refused_after_a_gap, master_killed),
+    "all of them are gone": (all_nodes_killed, workers_dead),
+    "nobody looks": (exporter_dead, store_away),
 }
 # The rounds whose alerts the tests in Docker see as well.
 IN_THE_STACK_TOO = {"all of them are gone"}

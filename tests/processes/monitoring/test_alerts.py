@@ -12,7 +12,7 @@ from contextlib import ExitStack
 import pytest
 
 from tests.processes.ledger import Ledger
-from tests.processes.monitoring.scenarios import IN_THE_STACK_TOO, ROUNDS
+from tests.processes.monitoring.scenarios import IN_THE_STACK_TOO, ROUNDS, under_way
 from tests.processes.monitoring.stage import Stage, set_up
 from tests.processes.monitoring.watched import RULES
 from tests.processes.redis_ha.operator_command import OperatorCommand
@@ -60,8 +60,8 @@ def test_each_troubles_alerts_come_within_two_minutes_and_go_with_it(
 ) -> None:
     watched, awaited = stage.watched, set[str]()
     with ExitStack() as troubles:
-        for scenario in ROUNDS[name]:
-            awaited |= troubles.enter_context(scenario.under_way(stage))
+        for trouble in ROUNDS[name]:
+            awaited |= troubles.enter_context(under_way(trouble, stage))
         came = watched.until(
             lambda: awaited <= watched.watch.told(), ALERT_SECONDS, f"{sorted(awaited)}"
         )
