@@ -1,5 +1,6 @@
 """Changes of a running cluster: live where they can be, else node by node; no write is lost."""
 
+import json
 import os
 import random
 from collections.abc import Callable
@@ -72,6 +73,25 @@ def test_a_change_that_replaces_rolls_through_without_a_lost_write(
     figure(f"all data nodes replaced: {account(cluster, ledger)}")
     after = identities(cluster)
     assert all(after[node] != before[node] for node in cluster.nodes)
+    assert set(stack.changes()) == {"same"}
+
+
+def test_containers_that_the_state_does_not_know_are_replaced(
+    stack: Stack, cluster: LiveCluster, figure: Figure
+) -> None:
+    """As an `up` leaves them that was killed before it could note them."""
+    before = identities(cluster)
+    with cluster.writers(2) as ledger:
+        resources = json.loads(stack.pulumi("stack", "export", "-s", stack.name).stdout)
+        urns = [each["urn"] for each in resources["deployment"]["resources"]]
+        (lost,) = (urn for urn in urns if urn.endswith("::redis-3-container"))
+        stack.pulumi("state", "delete", lost, "--target-dependents", "--yes", "-s", stack.name)
+        stack.up()
+        ledger.wait_for_writes(200)
+    figure(f"containers lost from the state: {account(cluster, ledger)}")
+    after = identities(cluster)
+    assert after["redis-3"] != before["redis-3"]
+    assert after["redis-1"] == before["redis-1"]
     assert set(stack.changes()) == {"same"}
 
 

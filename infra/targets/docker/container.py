@@ -30,6 +30,7 @@ from infra.containers import (
 )
 from infra.credentials import Pair
 from infra.live import MANIFEST, digest, manifest
+from infra.targets.docker.leftovers import clearing
 from infra.topology import Node
 
 
@@ -110,6 +111,7 @@ def make_container(spec: ContainerSpec, parent: pulumi.Resource) -> docker.Conta
             parent=parent,
             depends_on=[*spec.after, *([carrier.container] if carrier else [])],
             delete_before_replace=True,
+            hooks=clearing(),
             # The provider only notes a change of these; the running container would keep the old.
             replace_on_changes=["healthcheck", "tmpfs"],
         ),
@@ -150,7 +152,7 @@ class Carrier(pulumi.ComponentResource):
                 labels=_labels(spec, None),
                 log_driver="none",
             ),
-            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
+            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True, hooks=clearing()),
         )
         self.carried: pulumi.Output[str] = made.id
         self.mounted = docker.ContainerVolumeArgs(

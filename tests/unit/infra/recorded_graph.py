@@ -112,6 +112,13 @@ class RecordingMonitor(MockMonitor):
         return response
 
 
+class Callbacks:
+    """Takes hooks as the engine does."""
+
+    def register_resource_hook(self, hook: pulumi.ResourceHook) -> None:
+        assert hook.name
+
+
 @dataclass(frozen=True)
 class Graph:
     """What was registered, by type and by name, and what the stack put out."""
@@ -145,6 +152,9 @@ def record_program(declare: Callable[[], Mapping[str, Any]]) -> Graph:
     asyncio.set_event_loop(LOOP)
     monitor = RecordingMonitor()
     pulumi.runtime.set_mocks(monitor.mocks, project="redis-ha", stack="dev", monitor=monitor)
+    # No engine here calls a hook back; to register one is enough.
+    callbacks: Any = Callbacks()
+    pulumi.runtime.settings.SETTINGS.callbacks = callbacks
     seen: dict[str, Any] = {}
     secret: set[str] = set()
 
