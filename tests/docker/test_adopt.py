@@ -41,6 +41,8 @@ def inspected(container: str, template: str) -> str:
 def test_a_redis_of_the_network_is_taken_over_by_the_hosts_command(
     cluster: LiveCluster, old: OldRedis, figure: Callable[[str], None]
 ) -> None:
+    # Something that is replaced, and worth a safety snapshot.
+    cluster.client(cluster.master()).set("before", "the takeover")
     before = cluster.digests()
     environment = os.environ | cluster.env
     environment |= {"REDIS_TLS_CA": str(cluster.ca), "REDIS_ADOPT_PASSWORD": PASSWORD}

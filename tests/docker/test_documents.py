@@ -83,7 +83,11 @@ class Reader:
         """Put this stack's own words for those of `make up`'s cluster."""
         nodes = self.cluster.nodes
         text = command.replace("docker exec -it", "docker exec -i")
-        text = re.sub(r"(?<=\s)(redis-\d)(?=\s)", lambda m: self.cluster.container(m[1]), text)
+        names = r"(?<=\s)(redis-\d|alertmanager)(?=\s)"
+        text = re.sub(names, lambda m: self.cluster.container(m[1]), text)
+        monitors = self.cluster.outputs["monitoring"]
+        (alerts,) = (m for m in monitors if m["name"] == "alertmanager")
+        text = text.replace("172.28.0.44:9093", f"{alerts['address']}:{alerts['port']}")
         text = text.replace("-p 6379", f"-p {nodes['redis-1'].port}")
         text = re.sub(r"/tmp/", f"{self.folder}/", text)
         moment = self.began.isoformat(timespec="milliseconds")
