@@ -33,12 +33,13 @@ setup() {
     make --no-print-directory -C "$root" up SET="$*"
 }
 
-# Nothing fails over while all of it stops: the sentinels go first.
+# Nothing fails over while all of it stops: the sentinels go before the nodes. Those who watch go
+# first: nobody is to be called for it.
 stop() {
     need_cluster
     containers=$(members running)
     [ -n "$containers" ] || { echo "nothing runs"; return; }
-    for kind in backup-worker sentinel redis; do
+    for kind in prometheus alertmanager ha-exporter redis-exporter backup-worker sentinel redis; do
         named=$(echo "$containers" | of_kind "$kind")
         [ -z "$named" ] || echo "$named" | xargs docker stop --time "$STOP_SECONDS" >/dev/null
     done

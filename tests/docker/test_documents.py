@@ -21,6 +21,7 @@ import pytest
 import redis
 
 from tests.docker.stack import REPOSITORY, LiveCluster, docker, eventually, run
+from tests.docker.test_operate import is_ready, redis_ha
 from tests.docker.test_point_in_time import ship_all, status
 from tests.documents import ROOT, Block, blocks, proof, shell_blocks
 
@@ -47,7 +48,14 @@ ASKS = "[y/N]"
 def reader(cluster: LiveCluster, tmp_path: Path) -> "Reader":
     """Somebody in an empty folder, beside a cluster with a snapshot, a log and a mistake."""
     eventually(lambda: status(cluster)["troubles"] == [], within=120, what="no troubles")
+    # After the tests before, Sentinel may still have to put a replica right.
+    eventually(lambda: is_ready(cluster), within=120, what="a cluster ready to fail over")
+    eventually(lambda: is_healthy(cluster), within=120, what="every replica behind the master")
     return Reader(cluster, tmp_path)
+
+
+def is_healthy(cluster: LiveCluster) -> bool:
+    return redis_ha(cluster, "status", code=None).returncode == 0
 
 
 class Reader:
