@@ -79,6 +79,9 @@ class Reader:
     def prepare(self, command: str) -> None:
         """Have there what a command looks for."""
         if "restore --before-command FLUSHALL" in command or "--at" in command:
+            # A restore begins a history; its first snapshot is what a moment in it stands on.
+            eventually(lambda: status(self.cluster)["troubles"] == [], within=120, what="no troubles")
+            self.cluster.worker("snapshot")
             master = self.cluster.master()
             self.cluster.client(master).set("before", "the mistake")
             time.sleep(1.1)
