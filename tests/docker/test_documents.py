@@ -47,11 +47,12 @@ ASKS = "[y/N]"
 @pytest.fixture
 def reader(cluster: LiveCluster, tmp_path: Path) -> "Reader":
     """Somebody in an empty folder, beside a cluster with a snapshot, a log and a mistake."""
-    eventually(lambda: status(cluster)["troubles"] == [], within=120, what="no troubles")
+    made = Reader(cluster, tmp_path)
+    made.wait_for_backups()
     # After the tests before, Sentinel may still have to put a replica right.
     eventually(lambda: is_ready(cluster), within=120, what="a cluster ready to fail over")
     eventually(lambda: is_healthy(cluster), within=120, what="every replica behind the master")
-    return Reader(cluster, tmp_path)
+    return made
 
 
 def is_healthy(cluster: LiveCluster) -> bool:
@@ -76,11 +77,16 @@ class Reader:
         file.write_text("".join(lines))
         self.began = datetime.now(UTC) - timedelta(seconds=1)
 
+    def wait_for_backups(self) -> None:
+        """Wait until the worker has nothing to complain of."""
+        calm = "no troubles of the worker"
+        eventually(lambda: status(self.cluster)["troubles"] == [], within=120, what=calm)
+
     def prepare(self, command: str) -> None:
         """Have there what a command looks for."""
         if "restore --before-command FLUSHALL" in command or "--at" in command:
             # A restore begins a history; its first snapshot is what a moment in it stands on.
-            eventually(lambda: status(self.cluster)["troubles"] == [], within=120, what="no troubles")
+            self.wait_for_backups()
             self.cluster.worker("snapshot")
             master = self.cluster.master()
             self.cluster.client(master).set("before", "the mistake")
