@@ -1,46 +1,19 @@
 """`pulumi preview -s prod` under the real engine: what is wrong is said before AWS is asked."""
 
-import os
-import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.processes.plugins.engine import CHECKOUT, pulumi_folder
+from tests.processes.infra.bare_project import bare_project
 
-PARTS = (".venv", "__main__.py", "age", "infra", "requirements.txt", "toolchain")
 Preview = Callable[..., str]
 
 
 @pytest.fixture
 def preview(tmp_path: Path) -> Preview:
     """Give a preview of the committed prod stack with some settings changed; it must fail."""
-    project = tmp_path / "project"
-    project.mkdir()
-    (tmp_path / "state").mkdir()
-    for part in PARTS:
-        (project / part).symlink_to(CHECKOUT / part)
-    for file in ("Pulumi.yaml", "Pulumi.prod.yaml"):
-        shutil.copy(CHECKOUT / file, project)
-    environment = {
-        "PATH": f"{pulumi_folder()}:{os.environ['PATH']}",
-        "HOME": str(tmp_path),
-        "PULUMI_HOME": str(tmp_path / "home"),
-        "PULUMI_BACKEND_URL": f"file://{tmp_path / 'state'}",
-        "PULUMI_CONFIG_PASSPHRASE": "test",
-        # No plugin is there, so whoever registered a resource would be told that.
-        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
-        "PULUMI_SKIP_UPDATE_CHECK": "true",
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }
-
-    def pulumi(*words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            ["pulumi", "--non-interactive", "--color=never", *words],
-            cwd=project, env=environment, capture_output=True, text=True, timeout=60, check=False,
-        )  # fmt: skip
+    pulumi = bare_project(tmp_path)
 
     def run(**settings: str) -> str:
         assert pulumi("stack", "init", "prod").returncode == 0

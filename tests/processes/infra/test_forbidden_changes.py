@@ -1,17 +1,13 @@
 """`pulumi preview` of a stack that is there, under the real engine: what its data forbids."""
 
 import json
-import os
-import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.processes.infra.test_aws_refusals import PARTS
-from tests.processes.plugins.engine import CHECKOUT, pulumi_folder
+from tests.processes.infra.bare_project import bare_project
 
 OLD, NEW = "age1" + "q" * 58, "age1" + "p" * 58
 OUTPUTS = {
@@ -29,30 +25,10 @@ Preview = Callable[..., str]
 @pytest.fixture
 def preview(tmp_path: Path) -> Preview:
     """Give a preview of a prod stack whose last `up` left OUTPUTS, with some settings changed."""
-    project = tmp_path / "project"
-    project.mkdir()
-    (tmp_path / "state").mkdir()
-    for part in PARTS:
-        (project / part).symlink_to(CHECKOUT / part)
-    for file in ("Pulumi.yaml", "Pulumi.prod.yaml"):
-        shutil.copy(CHECKOUT / file, project)
-    environment = {
-        "PATH": f"{pulumi_folder()}:{os.environ['PATH']}",
-        "HOME": str(tmp_path),
-        "PULUMI_HOME": str(tmp_path / "home"),
-        "PULUMI_BACKEND_URL": f"file://{tmp_path / 'state'}",
-        "PULUMI_CONFIG_PASSPHRASE": "test",
-        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
-        "PULUMI_SKIP_UPDATE_CHECK": "true",
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }
+    engine = bare_project(tmp_path)
 
     def pulumi(*words: str, stdin: str = "") -> str:
-        done = subprocess.run(
-            ["pulumi", "--non-interactive", "--color=never", *words],
-            cwd=project, env=environment, capture_output=True, text=True, timeout=60, check=False,
-            input=stdin,
-        )  # fmt: skip
+        done = engine(*words, stdin=stdin)
         assert done.returncode == 0 or words[0] == "preview", done.stderr
         return done.stdout + ("" if words[0] == "stack" else done.stderr)
 
