@@ -1,5 +1,6 @@
 """One way to open a connection to a data node or a sentinel: TLS, ACL user, no hidden retries."""
 
+import errno
 import inspect
 import socket
 import ssl
@@ -32,6 +33,21 @@ def _plain_handshake() -> dict[str, Any]:
 
 
 PLAIN_HANDSHAKE = _plain_handshake()
+
+
+class TlsSocket(ssl.SSLSocket):
+    """Closes itself when its peer went away between the connect and the handshake.
+
+    ssl.SSLSocket._create (3.11) asks for the peer first; when there is none any more it raises
+    what the next recv says, and leaves the file descriptor to the collector.
+    """
+
+    def getpeername(self) -> Any:
+        try:
+            return super().getpeername()
+        except OSError as error:
+            self.close()
+            raise ConnectionResetError(errno.ECONNRESET, "closed before the handshake") from error
 
 
 class TlsConnection(redis.Connection):
@@ -68,14 +84,14 @@ class TlsConnection(redis.Connection):
         return tls_context(self._ca).wrap_socket(sock, server_hostname=self.host)
 
 
-def tls_context(ca: str, socket_class: type[ssl.SSLSocket] = ssl.SSLSocket) -> ssl.SSLContext:
+def tls_context(ca: str, socket_class: type[TlsSocket] = TlsSocket) -> ssl.SSLContext:
     """Return the context that trusts one CA file, anew when that file has changed."""
     # Not the time of its content: files that Docker brings have the same each time.
     return _context(ca, Path(ca).stat().st_ctime_ns, socket_class)  # type: ignore[arg-type]
 
 
 @lru_cache(maxsize=8)
-def _context(ca: str, _changed: int, socket_class: type[ssl.SSLSocket]) -> ssl.SSLContext:
+def _context(ca: str, _changed: int, socket_class: type[TlsSocket]) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_verify_locations(ca)
@@ -98,6 +114,7 @@ def valid_until(address: Address, *, ca: Path, timeout: float) -> float:
     """Return when a node's certificate ends or ended, in seconds since 1970; raises OSError."""
     context = ssl.create_default_context(cafile=str(ca))
     context.verify_flags |= _NO_CHECK_TIME
+    context.sslsocket_class = TlsSocket
     with (
         socket.create_connection((address.host, address.port), timeout=timeout) as plain,
         context.wrap_socket(plain, server_hostname=address.host) as secure,

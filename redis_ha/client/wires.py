@@ -12,7 +12,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from redis_ha.client.call import Call
-from redis_ha.connection import PLAIN_HANDSHAKE, Address, TlsConnection, tls_context
+from redis_ha.connection import PLAIN_HANDSHAKE, Address, TlsConnection, TlsSocket, tls_context
 from redis_ha.discovery import Access
 
 T = TypeVar("T")
@@ -21,7 +21,7 @@ CONNECT_SECONDS = 1.0
 _MULTI = b"*1\r\n$5\r\nMULTI\r\n"
 
 
-class PatientSocket(ssl.SSLSocket):
+class PatientSocket(TlsSocket):
     """Waits in slices, so that a call ends in time and learns that the master moved.
 
     A TLS read or write that ran into its timeout can simply be called again.

@@ -4,10 +4,10 @@ import heapq
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from redis_ha.logs.entry import Entry
 
@@ -16,6 +16,10 @@ Stream = Generator[Entry | None, None, None]
 _AHEAD = 500
 # How long (s) an entry waits for an earlier one of a stream that is silent.
 PATIENCE = 0.5
+# Several write one node's log (server, its child, guard, keeper), and a line without a time of its
+# own has that of its arrival: so much later than a line that follows it, and so many lines.
+_SLACK = timedelta(seconds=2)
+_WAITING = 2000
 
 
 def merge(streams: Sequence[Stream]) -> Generator[Entry, None, None]:
@@ -23,8 +27,7 @@ def merge(streams: Sequence[Stream]) -> Generator[Entry, None, None]:
     with ExitStack() as stack:
         for stream in streams:
             stack.enter_context(closing(stream))
-        heard = [(entry for entry in stream if entry is not None) for stream in streams]
-        yield from heapq.merge(*heard, key=_time)
+        yield from heapq.merge(*map(_in_order, streams), key=_time)
 
 
 def follow(
@@ -118,6 +121,21 @@ class _Table:
     def _left(self, heads: list[_Seat], patience: float, now: float) -> float:
         """Say how long (s) the silent may still bring an earlier entry."""
         return patience - (now - min((seat.waiting[0][1] for seat in heads), default=now))
+
+
+def _in_order(stream: Iterable[Entry | None]) -> Generator[Entry, None, None]:
+    """Put right what a stream has in another order by a moment; a clock that was set stays."""
+    waiting: list[tuple[datetime, int, Entry]] = []
+    newest = datetime.min.replace(tzinfo=UTC)
+    for number, entry in enumerate(stream):
+        if entry is None:
+            continue
+        heapq.heappush(waiting, (entry.time, number, entry))
+        newest = max(newest, entry.time)
+        while newest - waiting[0][0] > _SLACK or len(waiting) > _WAITING:
+            yield heapq.heappop(waiting)[-1]
+    while waiting:
+        yield heapq.heappop(waiting)[-1]
 
 
 def _time(entry: Entry) -> datetime:

@@ -120,6 +120,25 @@ def test_streams_are_merged_by_time(columns: list[list[int]]) -> None:
     assert merged == sorted(NOON + timedelta(seconds=s) for column in columns for s in column)
 
 
+@given(st.lists(st.floats(0, 100), max_size=30), st.data())
+def test_a_line_that_comes_a_moment_late_stands_in_its_place(
+    seconds: list[float], data: st.DataObject
+) -> None:
+    late = sorted(seconds, key=lambda s: s + data.draw(st.floats(0, 2)))
+    stream = (entry(s) for s in late)
+    assert [e.time for e in merge([stream])] == [entry(s).time for s in sorted(seconds)]
+
+
+def test_a_clock_that_was_set_neither_stops_the_lines_nor_holds_them_all() -> None:
+    def a_day_ahead_then_back() -> Iterator[Entry | None]:
+        yield from map(entry, (0, 86_400))
+        while True:
+            yield entry(5)
+
+    merged = merge([a_day_ahead_then_back()])
+    assert [next(merged).time for _ in range(5000)][-1] == NOON + timedelta(seconds=5)
+
+
 def test_a_silent_stream_holds_the_others_back_only_for_a_moment() -> None:
     stop = threading.Event()
 
