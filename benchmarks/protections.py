@@ -19,7 +19,8 @@ from typing import Any
 import redis
 
 from tests.processes import cluster_files as files
-from tests.processes.cluster import HOST, Cluster, Settings, free_ports
+from tests.processes.cluster import Cluster, Settings
+from tests.processes.ports import HOST, free_ports
 
 RUNGS = ("plain", "append-only file", "two replicas", "ACL user", "TLS", "whole cluster")
 TESTS = ("set", "get")

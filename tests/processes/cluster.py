@@ -9,9 +9,7 @@ Bare nodes are plain redis-server processes; with `guarded=True` every data node
 part of the restart policy.
 """
 
-import os
 import secrets
-import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -35,13 +33,9 @@ from redis_ha.discovery import (
 from redis_ha.errors import RedisHaError
 from tests.processes import cluster_files as files
 from tests.processes.cluster_process import REPOSITORY, Process
+from tests.processes.ports import HOST, free_ports
 
-__all__ = ["REPOSITORY", "Cluster", "Place", "Process", "Settings", "free_ports"]
-
-HOST = "127.0.0.1"
-# Below the kernel's ephemeral range, so that no client socket takes a stopped node's port.
-PORTS = os.environ.get("REDIS_HA_TEST_PORTS", "21000-29999")
-INSTANCE = secrets.SystemRandom()
+__all__ = ["REPOSITORY", "Cluster", "Place", "Process", "Settings"]
 
 
 @dataclass(frozen=True)
@@ -354,24 +348,6 @@ class Cluster:
         if wrong or counts != expected or view.flags != {"master"}:
             return f"{view}, replicas and peers {counts}, flags {wrong}"
         return ""
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports of loopback that nobody listens on, from the range of REDIS_HA_TEST_PORTS."""
-    low, high = (int(bound) for bound in PORTS.split("-"))
-    candidates = list(range(low, high + 1))
-    INSTANCE.shuffle(candidates)
-    free = (port for port in candidates if _is_free(port))
-    return [next(free) for _ in range(count)]
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-        return True
 
 
 def _directories(directory: Path) -> Path:

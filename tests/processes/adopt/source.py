@@ -11,7 +11,7 @@ from pathlib import Path
 import redis
 
 from redis_ha.connection import PLAIN_HANDSHAKE
-from tests.processes.cluster import HOST, free_ports
+from tests.processes.ports import HOST, free_ports
 
 LIBRARY = """#!lua name=old
 redis.register_function('old_answer', function(keys, args) return 42 end)

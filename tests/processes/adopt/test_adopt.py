@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.processes.adopt.conftest import Shared
 from tests.processes.adopt.source import OldRedis, Writer, old_redis
-from tests.processes.cluster import free_ports
+from tests.processes.ports import free_ports
 from tests.processes.restore import dataset
 from tests.processes.restore.test_host import beside
 from tests.processes.restore.test_live import assert_calm

@@ -14,7 +14,7 @@ from backup_worker.restore import journal as journals
 from redis_ha.connection import Address
 from tests.processes.adopt.conftest import Shared
 from tests.processes.adopt.source import OldRedis, Writer
-from tests.processes.cluster import HOST
+from tests.processes.ports import HOST
 from tests.processes.restore.conftest import Worker
 from tests.processes.restore.test_live import assert_calm
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import redis
 
 from tests.processes.backup.conftest import objects, transfers
-from tests.processes.cluster import HOST, Cluster, free_ports
+from tests.processes.cluster import Cluster
+from tests.processes.ports import HOST, free_ports
 from tests.processes.restore import dataset
 from tests.processes.worker_command import WorkerCommand
 

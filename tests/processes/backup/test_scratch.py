@@ -16,7 +16,7 @@ from backup_worker.proving import scratch, scratch_private
 from redis_ha.connection import Address, Credentials
 from tests.processes import cluster_files as files
 from tests.processes.backup.conftest import wait_for
-from tests.processes.cluster import HOST, free_ports
+from tests.processes.ports import HOST, free_ports
 
 
 @contextmanager

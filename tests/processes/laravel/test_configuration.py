@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes.cluster import free_ports
 from tests.processes.laravel.application import ClusterApplication
+from tests.processes.ports import free_ports
 
 # A PHP process with Laravel takes part of a second to start.
 START_SECONDS = 1.5

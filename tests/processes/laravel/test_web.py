@@ -12,13 +12,14 @@ from itertools import pairwise
 
 import pytest
 
-from tests.processes.cluster import Process, free_ports
+from tests.processes.cluster import Process
 from tests.processes.laravel.application import (
     GENERATIONS,
     PACKAGE,
     ClusterApplication,
     operator_settings,
 )
+from tests.processes.ports import free_ports
 
 both_generations = pytest.mark.parametrize("php", GENERATIONS, indirect=True)
 PROCESSES = 3

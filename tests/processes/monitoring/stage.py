@@ -10,8 +10,9 @@ from datetime import timedelta
 from pathlib import Path
 
 from tests.processes import cluster_files as files
-from tests.processes.cluster import Cluster, Settings, free_ports
+from tests.processes.cluster import Cluster, Settings
 from tests.processes.monitoring.watched import Watched
+from tests.processes.ports import free_ports
 from tests.processes.worker_command import WorkerCommand
 
 # Far enough away for no alert.

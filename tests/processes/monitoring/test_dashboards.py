@@ -13,8 +13,9 @@ from infra.topology import Node
 from redis_ha.errors import RedisHaError
 from tests.dashboards import NAMES, asked, expressions, load, without_data
 from tests.processes import cluster_files as files
-from tests.processes.cluster import Cluster, Settings, free_ports
+from tests.processes.cluster import Cluster, Settings
 from tests.processes.monitoring.watched import Watched
+from tests.processes.ports import free_ports
 from tests.processes.worker_command import WorkerCommand
 
 # Of one expression: what a legend can show.

@@ -25,7 +25,8 @@ from infra.planner import Plan, make_plan
 from infra.rendering import Paths
 from infra.topology import Monitors, Node
 from tests.processes import cluster_files as files
-from tests.processes.cluster import REPOSITORY, Cluster, Process, free_ports
+from tests.processes.cluster import REPOSITORY, Cluster, Process
+from tests.processes.ports import free_ports
 from tests.processes.redis_ha.operator_command import OperatorCommand
 from tests.watch import Watch
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Any
 
 from redis_ha import Client
 from redis_ha.errors import RedisHaError
@@ -81,3 +82,17 @@ class Load:
                 self.errors.append(error)
             self.longest_call = max(self.longest_call, time.monotonic() - began)
             time.sleep(0.001)
+
+
+def set_key(connection: Any) -> Any:
+    return connection.set("key", "value")
+
+
+def get_key(connection: Any) -> Any:
+    return connection.get("key")
+
+
+def app_connections(cluster: Cluster) -> int:
+    """Return how many connections of user app the master has."""
+    with cluster.master.client() as admin:
+        return sum(row["user"] == "app" for row in admin.client_list())

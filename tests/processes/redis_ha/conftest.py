@@ -1,9 +1,11 @@
-"""Fixtures for tests of the operator's command."""
+"""Fixtures for tests of the operator's command and the client."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from redis_ha import Client
 from tests.processes.cluster import Cluster
 from tests.processes.redis_ha.operator_command import OperatorCommand
 
@@ -14,3 +16,9 @@ def operator(cluster: Cluster, tmp_path: Path) -> OperatorCommand:
     directory = tmp_path / "operator"
     directory.mkdir()
     return OperatorCommand(directory, cluster)
+
+
+@pytest.fixture
+def client(cluster: Cluster) -> Iterator[Client]:
+    with Client(cluster.access("app")) as opened:
+        yield opened

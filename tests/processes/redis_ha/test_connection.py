@@ -8,8 +8,9 @@ import pytest
 import redis
 
 from redis_ha.connection import Address, Credentials, connect
-from tests.processes.cluster import Cluster, free_ports
+from tests.processes.cluster import Cluster
 from tests.processes.cluster_files import PASSWORDS
+from tests.processes.ports import free_ports
 
 
 def test_a_foreign_ca_is_not_trusted(cluster: Cluster, tmp_path: Path) -> None:

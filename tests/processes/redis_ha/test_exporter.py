@@ -22,7 +22,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from redis_ha.discovery import find_master
 from redis_ha.errors import RedisHaError
 from tests.processes import cluster_files as files
-from tests.processes.cluster import Cluster, Settings, free_ports
+from tests.processes.cluster import Cluster, Settings
+from tests.processes.ports import free_ports
 from tests.processes.redis_ha.operator_command import OperatorCommand
 
 

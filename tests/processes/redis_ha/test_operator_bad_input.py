@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes.cluster import Cluster, free_ports
+from tests.processes.cluster import Cluster
+from tests.processes.ports import free_ports
 from tests.processes.redis_ha.operator_command import Finished, OperatorCommand
 from tests.processes.redis_ha.strangers import paper, stranger
 

@@ -18,7 +18,8 @@ import age
 from backup_worker.restore import journal as journals
 from backup_worker.transform.signing import Signer
 from tests.processes import cluster_files as files
-from tests.processes.cluster import HOST, Cluster, Settings, free_ports
+from tests.processes.cluster import Cluster, Settings
+from tests.processes.ports import HOST, free_ports
 
 REPOSITORY = Path(__file__).parents[3]
 # min-replicas as a real cluster has it, so that holding and releasing it is seen.

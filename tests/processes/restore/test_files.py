@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from tests.processes.cluster import HOST, Cluster, free_ports
+from tests.processes.cluster import Cluster
+from tests.processes.ports import HOST, free_ports
 from tests.processes.restore import dataset
 from tests.processes.restore.conftest import Worker
 

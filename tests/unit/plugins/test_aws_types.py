@@ -13,61 +13,14 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from tests.aws.associations import associations
+from tests.unit.plugins import aws_samples as samples
+from tests.unit.plugins.aws_samples import OPERATION, REGION, SAMPLES, TRUST, Resources
 from toolchain.plugins.aws import instance
 from toolchain.plugins.aws.plugin import PLUGIN
-from toolchain.plugins.base.checking import DEFAULTS, complete, failures
+from toolchain.plugins.base.checking import complete, failures
 from toolchain.plugins.base.errors import InitFailed, OperationFailed
-from toolchain.plugins.base.lifetime import Lifetime
-from toolchain.plugins.base.resource import Made, Operation
+from toolchain.plugins.base.resource import Made
 from toolchain.plugins.base.values import Secret
-
-REGION = "eu-central-1"
-TRUST = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {
-            "Effect": "Allow",
-            "Principal": {"Service": "ec2.amazonaws.com"},
-            "Action": "sts:AssumeRole",
-        }
-    ],
-}
-RULE = {**TRUST, "Statement": [{"Effect": "Allow", "Action": ["s3:GetObject"], "Resource": "*"}]}
-BUCKET_RULE = {
-    **TRUST,
-    "Statement": [
-        {
-            "Effect": "Deny",
-            "Principal": "*",
-            "Action": "s3:DeleteBucket",
-            "Resource": "arn:aws:s3:::kept",
-        }
-    ],
-}
-OPERATION = Operation("urn:test", Lifetime(), warn=print)
-
-
-class Resources:
-    """Resources of the stand-in, made as the engine would, by short names."""
-
-    def __init__(self) -> None:
-        self.types = PLUGIN.connect({"region": REGION})
-        self.made: dict[str, tuple[str, Made]] = {}
-
-    def inputs(self, token: str, given: dict[str, Any]) -> dict[str, Any]:
-        kind = self.types[token]
-        full = complete(kind.schema, given, olds={}, name="it", seed=b"")
-        assert failures(kind.schema, full) == []
-        full.pop(DEFAULTS)
-        return full
-
-    def make(self, name: str, token: str, /, **given: Any) -> Made:
-        made = self.types[token].create(self.inputs(token, given), OPERATION)
-        self.made[name] = (token, made)
-        return made
-
-    def id(self, name: str) -> str:
-        return self.made[name][1].identity
 
 
 @pytest.fixture
@@ -78,335 +31,6 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Resources]:
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     with mock_aws():
         yield Resources()
-
-
-def _network(it: Resources) -> None:
-    it.make("vpc", "aws:ec2/vpc:Vpc", cidrBlock="10.9.0.0/16", enableDnsHostnames=True)
-    it.make(
-        "subnet",
-        "aws:ec2/subnet:Subnet",
-        vpcId=it.id("vpc"),
-        cidrBlock="10.9.1.0/24",
-        availabilityZone=f"{REGION}a",
-    )
-    for name in ("group", "peer"):
-        it.make(
-            name,
-            "aws:ec2/securityGroup:SecurityGroup",
-            name=name,
-            vpcId=it.id("vpc"),
-            tags={"Name": name},
-        )
-    it.make("routes", "aws:ec2/routeTable:RouteTable", vpcId=it.id("vpc"))
-
-
-def _machine(it: Resources) -> None:
-    _network(it)
-    it.make(
-        "interface",
-        "aws:ec2/networkInterface:NetworkInterface",
-        subnetId=it.id("subnet"),
-        privateIps=["10.9.1.11"],
-        securityGroups=[it.id("group")],
-    )
-    it.make(
-        "volume",
-        "aws:ebs/volume:Volume",
-        availabilityZone=f"{REGION}a",
-        size=10,
-        type="gp3",
-        iops=3000,
-        throughput=125,
-        encrypted=True,
-    )
-    it.make("role", "aws:iam/role:Role", assumeRolePolicy=json.dumps(TRUST), name="node")
-    it.make("profile", "aws:iam/instanceProfile:InstanceProfile", name="node", role="node")
-    image = boto3.client("ec2", REGION).describe_images()["Images"][0]["ImageId"]
-    it.make(
-        "instance",
-        "aws:ec2/instance:Instance",
-        ami=image,
-        instanceType="c6in.xlarge",
-        iamInstanceProfile="node",
-        primaryNetworkInterface={"networkInterfaceId": it.id("interface")},
-        metadataOptions={"httpTokens": "required", "httpEndpoint": "enabled"},
-        rootBlockDevice={
-            "encrypted": True,
-            "volumeSize": 20,
-            "volumeType": "gp3",
-            "tags": {"Name": "root"},
-        },
-        userData="#!/bin/sh\n",
-        userDataReplaceOnChange=True,
-        monitoring=True,
-        instanceInitiatedShutdownBehavior="stop",
-        tags={"Name": "node"},
-    )
-
-
-def _bucket(it: Resources) -> None:
-    it.make("bucket", "aws:s3/bucket:Bucket", bucket="kept", tags={"a": "b"})
-
-
-def _secret(it: Resources) -> None:
-    it.make("secret", "aws:secretsmanager/secret:Secret", namePrefix="a/b-", recoveryWindowInDays=7)
-
-
-def _topic(it: Resources) -> None:
-    it.make("topic", "aws:sns/topic:Topic", name="told", tags={"a": "b"})
-
-
-def _nothing(_it: Resources) -> None:
-    pass
-
-
-SAMPLES: list[tuple[Callable[[Resources], None], str, dict[str, Any], dict[str, Any]]] = [
-    (
-        _nothing,
-        "aws:ec2/vpc:Vpc",
-        {"cidrBlock": "10.0.0.0/16", "tags": {"a": "1"}},
-        {"enableDnsHostnames": True, "tags": {"b": "2"}},
-    ),
-    (
-        _network,
-        "aws:ec2/subnet:Subnet",
-        {"vpcId": "@vpc", "cidrBlock": "10.9.2.0/24", "availabilityZone": f"{REGION}b"},
-        {"mapPublicIpOnLaunch": True},
-    ),
-    (_network, "aws:ec2/routeTable:RouteTable", {"vpcId": "@vpc"}, {"tags": {"b": "2"}}),
-    (
-        _network,
-        "aws:ec2/routeTableAssociation:RouteTableAssociation",
-        {"subnetId": "@subnet", "routeTableId": "@routes"},
-        {},
-    ),
-    (
-        _network,
-        "aws:ec2/vpcEndpoint:VpcEndpoint",
-        {
-            "vpcId": "@vpc",
-            "serviceName": f"com.amazonaws.{REGION}.s3",
-            "routeTableIds": ["@routes"],
-            "policy": json.dumps(RULE),
-        },
-        {"routeTableIds": []},
-    ),
-    (
-        _network,
-        "aws:ec2/vpcEndpoint:VpcEndpoint",
-        {
-            "vpcId": "@vpc",
-            "vpcEndpointType": "Interface",
-            "serviceName": f"com.amazonaws.{REGION}.ssm",
-            "subnetIds": ["@subnet"],
-            "securityGroupIds": ["@group"],
-            "privateDnsEnabled": True,
-        },
-        {"tags": {"b": "2"}},
-    ),
-    (
-        _network,
-        "aws:ec2/securityGroup:SecurityGroup",
-        {"vpcId": "@vpc", "description": "what for"},
-        {"tags": {"b": "2"}},
-    ),
-    (
-        _network,
-        "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule",
-        {
-            "securityGroupId": "@group",
-            "referencedSecurityGroupId": "@peer",
-            "ipProtocol": "tcp",
-            "fromPort": 6379,
-            "toPort": 6381,
-            "description": "redis",
-            "tags": {"a": "1"},
-        },
-        {"toPort": 6380},
-    ),
-    (
-        _network,
-        "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule",
-        {"securityGroupId": "@group", "cidrIpv4": "10.0.0.0/8", "ipProtocol": "-1"},
-        {"description": "all"},
-    ),
-    (
-        _nothing,
-        "aws:kms/key:Key",
-        {"enableKeyRotation": True, "deletionWindowInDays": 7, "tags": {"a": "1"}},
-        {"description": "other", "tags": {"b": "2"}},
-    ),
-    (_bucket, "aws:s3/bucket:Bucket", {"bucket": "second"}, {"tags": {"b": "2"}}),
-    (
-        _bucket,
-        "aws:s3/bucketVersioning:BucketVersioning",
-        {"bucket": "@bucket", "versioningConfiguration": {"status": "Enabled"}},
-        {"versioningConfiguration": {"status": "Suspended"}},
-    ),
-    (
-        _bucket,
-        "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",
-        {
-            "bucket": "@bucket",
-            "rules": [
-                {
-                    "applyServerSideEncryptionByDefault": {
-                        "sseAlgorithm": "aws:kms",
-                        "kmsMasterKeyId": "arn:aws:kms:eu-central-1:123456789012:key/k",
-                    },
-                    "bucketKeyEnabled": True,
-                }
-            ],
-        },
-        {"rules": [{"applyServerSideEncryptionByDefault": {"sseAlgorithm": "AES256"}}]},
-    ),
-    (
-        _bucket,
-        "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock",
-        {"bucket": "@bucket", "blockPublicAcls": True, "blockPublicPolicy": True},
-        {"ignorePublicAcls": True},
-    ),
-    (
-        _bucket,
-        "aws:s3/bucketOwnershipControls:BucketOwnershipControls",
-        {"bucket": "@bucket", "rule": {"objectOwnership": "BucketOwnerEnforced"}},
-        {"rule": {"objectOwnership": "BucketOwnerPreferred"}},
-    ),
-    (
-        _bucket,
-        "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
-        {
-            "bucket": "@bucket",
-            "rules": [
-                {
-                    "id": "backups",
-                    "status": "Enabled",
-                    "filter": {"and": {"prefix": "backup/", "tags": {"left-over": "yes"}}},
-                    "expiration": {"days": 7},
-                },
-                {
-                    "id": "superseded",
-                    "status": "Enabled",
-                    "filter": {"prefix": ""},
-                    "expiration": {"expiredObjectDeleteMarker": True},
-                    "noncurrentVersionExpiration": {"noncurrentDays": 1},
-                    "abortIncompleteMultipartUpload": {"daysAfterInitiation": 1},
-                },
-            ],
-        },
-        {
-            "rules": [
-                {
-                    "id": "backups",
-                    "status": "Enabled",
-                    "filter": {"prefix": "backup/"},
-                    "expiration": {"days": 8},
-                }
-            ]
-        },
-    ),
-    (
-        _bucket,
-        "aws:s3/bucketPolicy:BucketPolicy",
-        {"bucket": "@bucket", "policy": json.dumps(BUCKET_RULE)},
-        {"policy": json.dumps({**BUCKET_RULE, "Id": "other"})},
-    ),
-    (
-        lambda it: void(
-            it.make("bucket", "aws:s3/bucket:Bucket", bucket="locked", objectLockEnabled=True)
-        ),
-        "aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration",
-        {"bucket": "@bucket", "rule": {"defaultRetention": {"mode": "GOVERNANCE", "days": 1}}},
-        {"rule": {"defaultRetention": {"mode": "GOVERNANCE", "days": 2}}},
-    ),
-    (
-        _bucket,
-        "aws:s3/bucketObjectv2:BucketObjectv2",
-        {"bucket": "@bucket", "key": "packages/a", "content": "one", "tags": {"a": "1"}},
-        {"content": "two"},
-    ),
-    (
-        _nothing,
-        "aws:secretsmanager/secret:Secret",
-        {"name": "a/b", "recoveryWindowInDays": 0, "tags": {"a": "1"}},
-        {"description": "other", "tags": {"b": "2"}},
-    ),
-    (
-        _nothing,
-        "aws:iam/role:Role",
-        {"assumeRolePolicy": json.dumps(TRUST, indent=2), "name": "r", "tags": {"a": "1"}},
-        {"description": "other", "tags": {"b": "2"}},
-    ),
-    (
-        lambda it: void(
-            it.make("role", "aws:iam/role:Role", assumeRolePolicy=json.dumps(TRUST), name="r")
-        ),
-        "aws:iam/rolePolicy:RolePolicy",
-        {"role": "@role", "name": "p", "policy": json.dumps(RULE)},
-        {"policy": json.dumps({**RULE, "Id": "other"})},
-    ),
-    (
-        lambda it: void(
-            it.make("role", "aws:iam/role:Role", assumeRolePolicy=json.dumps(TRUST), name="r")
-        ),
-        "aws:iam/instanceProfile:InstanceProfile",
-        {"role": "@role", "name": "p"},
-        {"tags": {"b": "2"}},
-    ),
-    (
-        _network,
-        "aws:ec2/networkInterface:NetworkInterface",
-        {
-            "subnetId": "@subnet",
-            "privateIps": ["10.9.1.12"],
-            "securityGroups": ["@group"],
-            "description": "node",
-            "tags": {"a": "1"},
-        },
-        {"securityGroups": ["@group", "@peer"], "tags": {"b": "2"}},
-    ),
-    (
-        _nothing,
-        "aws:ebs/volume:Volume",
-        {"availabilityZone": f"{REGION}a", "size": 10, "type": "gp3", "encrypted": True},
-        {"size": 20, "tags": {"b": "2"}},
-    ),
-    (
-        _nothing,
-        "aws:cloudwatch/logGroup:LogGroup",
-        {"name": "/redis", "retentionInDays": 30, "tags": {"a": "1"}},
-        {"retentionInDays": 60, "tags": {"b": "2"}},
-    ),
-    (
-        _topic,
-        "aws:cloudwatch/metricAlarm:MetricAlarm",
-        {
-            "name": "busy",
-            "namespace": "AWS/EC2",
-            "metricName": "CPUUtilization",
-            "dimensions": {"InstanceId": "i-1"},
-            "statistic": "Average",
-            "period": 300,
-            "evaluationPeriods": 3,
-            "threshold": 0.5,
-            "comparisonOperator": "GreaterThanOrEqualToThreshold",
-            "alarmActions": ["@topic"],
-            "okActions": ["@topic"],
-            "tags": {"a": "1"},
-        },
-        {"threshold": 80, "tags": {"b": "2"}},
-    ),
-    (
-        _nothing,
-        "aws:sns/topic:Topic",
-        {"name": "told", "tags": {"a": "1"}},
-        {"kmsMasterKeyId": "alias/x", "tags": {"b": "2"}},
-    ),
-]
-
-
-def void(_made: object) -> None:
-    """Make a preparation of one expression."""
 
 
 def _resolve(it: Resources, value: Any) -> Any:
@@ -449,7 +73,7 @@ def test_a_type_is_made_stays_changes_in_place_and_goes(
 def test_an_instance_restarts_for_a_new_type_and_is_replaced_for_new_user_data(
     account: Resources,
 ) -> None:
-    _machine(account)
+    samples.machine(account)
     token, made = account.made["instance"]
     kind = account.types[token]
     inputs = {n: made.state[n] for n in kind.schema.inputs if n in made.state}
@@ -469,7 +93,7 @@ def test_an_instance_restarts_for_a_new_type_and_is_replaced_for_new_user_data(
 
 
 def test_address_and_disk_outlive_their_instance(account: Resources) -> None:
-    _machine(account)
+    samples.machine(account)
     attached = account.make(
         "attachment",
         "aws:ec2/volumeAttachment:VolumeAttachment",
@@ -493,7 +117,7 @@ def test_address_and_disk_outlive_their_instance(account: Resources) -> None:
 
 
 def test_the_default_group_is_emptied_and_left_to_its_vpc(account: Resources) -> None:
-    _network(account)
+    samples.network(account)
     made = account.make(
         "default",
         "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup",
@@ -509,14 +133,14 @@ def test_the_default_group_is_emptied_and_left_to_its_vpc(account: Resources) ->
 
 
 def test_a_group_begins_without_the_rule_that_aws_gives_it(account: Resources) -> None:
-    _network(account)
+    samples.network(account)
     ec2 = boto3.client("ec2", REGION)
     group = ec2.describe_security_groups(GroupIds=[account.id("group")])["SecurityGroups"][0]
     assert (group["IpPermissions"], group["IpPermissionsEgress"]) == ([], [])
 
 
 def test_a_write_only_text_is_in_aws_and_never_in_the_state(account: Resources) -> None:
-    _secret(account)
+    samples.secret(account)
     assert account.made["secret"][1].state["name"].startswith("a/b-")
     given = {"secretId": account.id("secret"), "secretStringWo": "hidden"}
     token = "aws:secretsmanager/secretVersion:SecretVersion"
@@ -551,7 +175,7 @@ def test_an_alias_points_to_a_key_by_id_or_arn(account: Resources) -> None:
 
 
 def test_a_topic_s_policy_is_set_and_taken_back(account: Resources) -> None:
-    _topic(account)
+    samples.topic(account)
     topic = account.id("topic")
     policy = {**TRUST, "Statement": [{**TRUST["Statement"][0], "Action": "sns:Publish"}]}
     policy["Statement"][0]["Resource"] = topic
@@ -565,7 +189,7 @@ def test_a_topic_s_policy_is_set_and_taken_back(account: Resources) -> None:
 
 
 def test_an_object_comes_from_a_file(account: Resources, tmp_path: Path) -> None:
-    _bucket(account)
+    samples.bucket(account)
     token = "aws:s3/bucketObjectv2:BucketObjectv2"
     (tmp_path / "a.deb").write_bytes(b"\x00\x01")
     source = {"path": str(tmp_path / "a.deb"), "hash": "h1"}
