@@ -21,7 +21,8 @@ from node.keeper import Keeper
 from node.orphan import LOOK_SECONDS, Search, is_orphan
 from node.process import Events, Server
 from node.settings import NodeSettings
-from redis_ha.discovery import NodeView, parse_replication
+from redis_ha.connection import Address
+from redis_ha.discovery import NodeView, ask_nodes, parse_replication
 from redis_ha.errors import RedisHaError
 from redis_ha.eventlog import EventLog
 from redis_ha.switchover import OldMaster, switch_over
@@ -31,6 +32,8 @@ _PERIOD_SECONDS = 1.0
 _FIRST_PERIOD_SECONDS = 0.2
 # A server that was stopped waits for its replicas; asked twice, it gets only so long.
 _HURRIED_SECONDS = 2.0
+# The sentinel that leads a failover sends the other replicas to the new master a second later.
+_RELIEF_SECONDS, _RELIEF_LOOK_SECONDS = 3.0, 0.05
 
 
 def run_data_node(settings: NodeSettings) -> int:
@@ -178,7 +181,7 @@ class _DataNode:
             done = switch_over(
                 self._settings.access,
                 deadline_seconds=self._settings.handover_seconds,
-                old_master=OldMaster.LEAVE_PAUSED,
+                old_master=OldMaster.LEAVE,
                 expected=self._settings.address,
                 sleep=self._events.wait,
             )
@@ -190,6 +193,23 @@ class _DataNode:
         else:
             gap = round(done.write_gap_seconds, 3)
             self._log.info("handed-over", to=done.new, offset=done.new_offset, gap_seconds=gap)
+            return self._await_another(done.new)
+        return True
+
+    def _await_another(self, new: Address) -> bool:
+        """Stay the new master's replica until it has another; False when asked to hurry.
+
+        Without any it accepts no writes (min-replicas-to-write).
+        """
+        settings = self._settings
+        others = [peer for peer in settings.peers if peer != new]
+        deadline = time.monotonic() + _RELIEF_SECONDS
+        while others and time.monotonic() < deadline:
+            views = ask_nodes(settings.access, others)
+            if any(view.master == new and view.link_up and not view.syncing for view in views):
+                break
+            if self._events.stop_asked(_RELIEF_LOOK_SECONDS):
+                return False
         return True
 
     def _freeze(self) -> NodeView:

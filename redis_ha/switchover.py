@@ -55,10 +55,11 @@ _PATIENT_POLL_SECONDS = 0.2
 class OldMaster(Enum):
     """What becomes of the old master once another node is promoted."""
 
-    LEAVE_PAUSED = "the caller stops it while its writes are paused"
-    # Waiting for Sentinel is no third way: its PUBLISH to a paused master blocks, so it takes
-    # that for down and doesn't demote it before the pause ends.
-    DEMOTE = "make it a replica at once; needs the right to REPLICAOF and CONFIG REWRITE"
+    # Not left to Sentinel: its PUBLISH to a paused master blocks, so it takes that for down and
+    # doesn't demote it before the pause ends. And a new master accepts writes only with a replica
+    # (min-replicas-to-write): this one is the first to follow it.
+    LEAVE = "make it a replica until the caller stops it; needs the right to REPLICAOF"
+    DEMOTE = "make it a replica for good; needs the right to REPLICAOF and CONFIG REWRITE"
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ class _Runner:
         began = self.clock()
         scene = self._prepare()
         old = scene.master.address
-        with closing(self._claim(old, patient=old_master is OldMaster.LEAVE_PAUSED)) as master:
+        with closing(self._claim(old, patient=old_master is OldMaster.LEAVE)) as master:
             paused = self.clock()
             try:
                 offset, candidates = self._pause_and_catch_up(master, scene)
@@ -266,20 +267,22 @@ class _Runner:
 
     def _settle(self, master: Claim, old: Address, new: Address, old_master: OldMaster) -> None:
         """Let the old master's clients go once it is a replica and will refuse their writes."""
-        if old_master is OldMaster.LEAVE_PAUSED:
-            with suppress(redis.RedisError, OSError):
-                master.pause(PAUSE_MARGIN_SECONDS)
-            return
         try:
             master.command("REPLICAOF", new.host, new.port)
         except redis.RedisError as error:
+            if old_master is OldMaster.LEAVE:
+                # It ends while they wait.
+                with suppress(redis.RedisError, OSError):
+                    master.pause(PAUSE_MARGIN_SECONDS)
+                return
             cause = f"{new} is master, but {old} could not be made its replica: {error}"
             self._hold(master, [SentinelView(old)], cause)
         self._unpause(master)
-        # Its clients don't wait for a disk. Sentinel rewrites the file too; a node that dies
-        # before that asks who is master when it boots.
-        with suppress(redis.RedisError, OSError):
-            master.command("CONFIG", "REWRITE")
+        if old_master is OldMaster.DEMOTE:
+            # Its clients don't wait for a disk. Sentinel rewrites the file too; a node that dies
+            # before that asks who is master when it boots.
+            with suppress(redis.RedisError, OSError):
+                master.command("CONFIG", "REWRITE")
 
     def _unpause(self, master: Claim) -> None:
         # The pause ends by itself; a master that can't be reached needs no more than that.

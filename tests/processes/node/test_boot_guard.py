@@ -85,6 +85,8 @@ def test_a_stopped_master_hands_over_and_loses_nothing(guarded: Cluster) -> None
     assert old.process is not None
     assert old.process.returncode == 0
     assert last(old, "handed-over")["to"]
+    # Until another one followed the new master, which accepts no writes without a replica.
+    assert last(old, "stopping-server")["role"] == "slave"
     assert ledger.lost(guarded) == []
     with Watch(old) as watch:
         old.start()

@@ -39,9 +39,7 @@ def test_under_load_no_acknowledged_write_is_lost(cluster: Cluster) -> None:
 
 def test_the_node_user_may_do_all_that_a_handover_needs(cluster: Cluster) -> None:
     old = cluster.master
-    done = switch_over(
-        cluster.access("node"), old_master=OldMaster.LEAVE_PAUSED, expected=old.address
-    )
+    done = switch_over(cluster.access("node"), old_master=OldMaster.LEAVE, expected=old.address)
     old.stop()
     assert cluster.wait_for_master(other_than=old).address == done.new
     for node in (*cluster.replicas, *cluster.sentinels):
@@ -53,7 +51,7 @@ def test_the_node_user_may_do_all_that_a_handover_needs(cluster: Cluster) -> Non
 def test_a_node_that_is_not_the_master_is_refused(cluster: Cluster) -> None:
     other = cluster.replicas[0].address
     with pytest.raises(SwitchoverRefused, match="not " + str(other)):
-        switch_over(cluster.access("node"), old_master=OldMaster.LEAVE_PAUSED, expected=other)
+        switch_over(cluster.access("node"), old_master=OldMaster.LEAVE, expected=other)
     assert is_writable(cluster)
 
 
@@ -62,7 +60,7 @@ def test_without_a_sentinel_majority_nothing_is_touched(cluster: Cluster) -> Non
     for sentinel in cluster.sentinels[1:]:
         sentinel.stop()
     with pytest.raises(SwitchoverRefused, match="no majority"):
-        switch_over(cluster.access("node"), old_master=OldMaster.LEAVE_PAUSED, deadline_seconds=2.0)
+        switch_over(cluster.access("node"), old_master=OldMaster.LEAVE, deadline_seconds=2.0)
     with old.client("app") as client:
         assert client.set("probe", 1)
 
@@ -71,9 +69,7 @@ def test_a_hung_replica_is_no_candidate_until_sentinel_says_so(cluster: Cluster)
     hung = cluster.replicas[0].pause()
     try:
         with pytest.raises(SwitchoverRefused, match="doesn't answer"):
-            switch_over(
-                cluster.access("node"), old_master=OldMaster.LEAVE_PAUSED, deadline_seconds=1.0
-            )
+            switch_over(cluster.access("node"), old_master=OldMaster.LEAVE, deadline_seconds=1.0)
         assert is_writable(cluster)
         done = switch_over(cluster.access("operator"), old_master=OldMaster.DEMOTE)
         assert done.new != hung.address
@@ -90,7 +86,7 @@ def test_when_no_sentinel_promotes_writes_go_on(cluster: Cluster) -> None:
             # May look, may not ask for a failover: as if each had refused.
             client.execute_command("ACL", "SETUSER", "node", "-sentinel|failover")
     with pytest.raises(SwitchoverRefused, match="no replica was promoted"):
-        switch_over(cluster.access("node"), old_master=OldMaster.LEAVE_PAUSED)
+        switch_over(cluster.access("node"), old_master=OldMaster.LEAVE)
     assert cluster.master is master
     assert is_writable(cluster)
 
@@ -132,7 +128,7 @@ def test_a_replica_that_does_not_catch_up_rolls_the_pause_back(cluster: Cluster)
     )
     try:
         with pytest.raises(SwitchoverRefused, match="doesn't answer"):
-            switch_over(access, old_master=OldMaster.LEAVE_PAUSED)
+            switch_over(access, old_master=OldMaster.LEAVE)
         assert is_writable(cluster)
         assert cluster.master is master
     finally:

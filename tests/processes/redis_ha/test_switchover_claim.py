@@ -142,7 +142,7 @@ def test_a_node_that_stops_waits_for_who_is_at_it(cluster: Cluster) -> None:
     with closing(claim(cluster.access("operator"), master.address, new_token())) as other:
         threading.Timer(1.0, other.close).start()
         done = switch_over(
-            cluster.access("node"), old_master=OldMaster.LEAVE_PAUSED, expected=master.address
+            cluster.access("node"), old_master=OldMaster.LEAVE, expected=master.address
         )
     assert done.prepare_seconds > 0.5
     master.stop().start()
