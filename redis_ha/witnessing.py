@@ -54,17 +54,19 @@ def _missing(survey: Survey) -> Iterator[Finding]:
     listening, sentinels = survey.witnesses, len(survey.sentinels)
     if listening >= sentinels:
         return
-    downs = [sentinel.view.down_after for sentinel in survey.answering]
-    effect = (
-        "a majority still sees a crash"
-        if survey.witnessed
-        else f"no majority sees a crash: it takes down-after ({max(downs, default=0.0):g} s) longer"
-    )
     yield _warning(
         "",
-        f"{listening} of {sentinels} listen on every data node; {effect}",
+        f"{listening} of {sentinels} listen on every data node; {_effect(survey)}",
         "see the health of each sentinel's container: it says what its witness lacks",
     )
+
+
+def _effect(survey: Survey) -> str:
+    if survey.witnessed:
+        return "a majority still sees a crash"
+    downs = [sentinel.view.down_after for sentinel in survey.answering]
+    how_long = f" ({max(downs):g} s)" if downs else ""
+    return f"no majority sees a crash: it takes down-after{how_long} longer"
 
 
 def _refused(survey: Survey) -> Iterator[Finding]:

@@ -23,7 +23,8 @@ from redis_ha.witness.record import NAMES, recorded
 from redis_ha.witness.report import MOST_CHARACTERS, Report, is_question, read, written
 from redis_ha.witness.status import NOT_LET_IN, STATES, LastDeath, Status, at_rest, load
 from redis_ha.witness.vote import Death
-from tests.unit.redis_ha.surveys import HEALTHY, A, B, C, dead, with_node
+from redis_ha.witnessing import witness_troubles
+from tests.unit.redis_ha.surveys import HEALTHY, A, B, C, dead, silent, with_node
 
 NONCE = "ab" * 16
 MASTER = Address("10.0.0.1", 6379)
@@ -192,6 +193,14 @@ def test_a_trouble_is_a_warning_of_ready_and_degrades_health(survey: Survey, wor
     levels = judge_health(survey, {}, RoundTrip(0.001, by="redis-1"))
     assert overall(levels) == "degraded"
     assert any(words in finding.reason for finding in levels if finding.check == "sentinel")
+
+
+def test_a_down_after_that_nobody_tells_is_not_made_up() -> None:
+    deaf = with_node(HEALTHY, 1, witnesses=1)
+    for number in range(3):
+        deaf = silent(deaf, number)
+    (reason,) = (finding.reason for finding in witness_troubles(deaf))
+    assert reason.endswith("it takes down-after longer")
 
 
 @pytest.mark.parametrize(
