@@ -177,6 +177,7 @@ class _DataNode:
     def _hand_over(self) -> bool:
         """Give the mastership away without loss, or say why not; False when asked to hurry."""
         self._log.info("handing-over")
+        deadline = time.monotonic() + self._settings.handover_seconds
         try:
             done = switch_over(
                 self._settings.access,
@@ -193,17 +194,17 @@ class _DataNode:
         else:
             gap = round(done.write_gap_seconds, 3)
             self._log.info("handed-over", to=done.new, offset=done.new_offset, gap_seconds=gap)
-            return self._await_another(done.new)
+            return self._await_another(done.new, deadline)
         return True
 
-    def _await_another(self, new: Address) -> bool:
+    def _await_another(self, new: Address, deadline: float) -> bool:
         """Stay the new master's replica until it has another; False when asked to hurry.
 
         Without any it accepts no writes (min-replicas-to-write).
         """
         settings = self._settings
         others = [peer for peer in settings.peers if peer != new]
-        deadline = time.monotonic() + _RELIEF_SECONDS
+        deadline = min(deadline, time.monotonic() + _RELIEF_SECONDS)
         while others and time.monotonic() < deadline:
             views = ask_nodes(settings.access, others)
             if any(view.master == new and view.link_up and not view.syncing for view in views):

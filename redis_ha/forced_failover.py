@@ -18,7 +18,7 @@ _POLL_SECONDS = 0.05
 
 @dataclass(frozen=True)
 class Forced:
-    """What was done: the node named as master before, the new one, and how long (s) it took."""
+    """What was done: the master before (None: nobody knew), the new one, how long (s) it took."""
 
     old: Address | None
     new: Address
@@ -39,8 +39,10 @@ def force_failover(
     no promotion was seen within the deadline.
     """
     began = clock()
-    old = majority_master(ask_sentinels(access))
-    others = [address for address in nodes if address != old]
+    masters = [view.address for view in ask_nodes(access, nodes) if view.role == "master"]
+    old = majority_master(ask_sentinels(access)) or (masters[0] if len(masters) == 1 else None)
+    # Who says master before anybody was asked is not promoted by it.
+    others = [address for address in nodes if address not in (old, *masters)]
     answers: list[str] = []
     for sentinel in asking_order(access.sentinels, master=old):
         answer, text = ask_for_failover(access, sentinel)

@@ -29,9 +29,12 @@ _SETTLE_SECONDS = 6.0
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was done; `gap` is for how long (s) no node took writes, None when not measured."""
+    """What was done; `gap` is for how long (s) no node took writes, None when not measured.
 
-    old: str
+    `old` None: before a forced failover nobody knew who was master.
+    """
+
+    old: str | None
     new: str
     wanted: str | None
     lossless: bool
@@ -195,8 +198,8 @@ def _force(site: Site) -> Outcome:
     click.echo("by force: writes that the old master still takes may be lost", err=True)
     done = force_failover(site.operator, [node.address for node in site.data_nodes])
     _await_agreement(site, done.new)
-    old, new = site.name_of(done.old), site.name_of(done.new)
-    return Outcome(old, new, None, lossless=False, seconds=done.seconds)
+    old = site.name_of(done.old) if done.old else None
+    return Outcome(old, site.name_of(done.new), None, lossless=False, seconds=done.seconds)
 
 
 def _await_agreement(site: Site, new: Address) -> None:
@@ -224,7 +227,8 @@ def _show(outcome: Outcome, *, as_json: bool) -> None:
     else:
         gap = "" if outcome.gap is None else f", {outcome.gap:.2f} s without writes"
         loss = "no write lost" if outcome.lossless else "writes may be lost"
-        click.echo(f"{outcome.new} is master now, {outcome.old} its replica{gap}: {loss}")
+        old = "" if outcome.old is None else f", {outcome.old} its replica"
+        click.echo(f"{outcome.new} is master now{old}{gap}: {loss}")
     if not outcome.as_wanted:
         click.echo(f"the sentinels promoted another than {outcome.wanted}", err=True)
         raise click.exceptions.Exit(1)

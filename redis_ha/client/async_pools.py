@@ -7,7 +7,7 @@ from typing import Any
 
 import redis.asyncio
 
-from redis_ha.client.call import Call, current
+from redis_ha.client.call import Call, current, refuse_when_given_up
 from redis_ha.client.pools import exhausted, standing_call
 from redis_ha.client.shelf import Shelf
 from redis_ha.client.wires import AsyncPatientConnection, no_retry
@@ -32,16 +32,17 @@ class AsyncPool(redis.asyncio.ConnectionPool):
         self.on_suspicion()
 
     async def open(self, count: int) -> None:
-        """Connect so many that nobody waits for yet."""
+        """Connect so many that nobody waits for yet, fewer when others need them."""
         opened: list[AsyncPatientConnection] = []
         try:
-            while len(opened) < count:
+            while len(opened) < count and not self._free.locked():
                 opened.append(await self.get_connection())
         finally:
             for connection in opened:
                 await self.release(connection)
 
     async def get_connection(self, *_: Any, **__: Any) -> AsyncPatientConnection:
+        refuse_when_given_up()
         call = current() or standing_call(self)
         connection = await self._lend(call)
         try:

@@ -48,7 +48,9 @@ class _Attempt:
         """Have it fail as if its connection had broken."""
         if not self.given_up:
             self.given_up = True
-            self.bound.reschedule(0.0)
+            # One whose time is over is on its way out already.
+            with contextlib.suppress(RuntimeError):
+                self.bound.reschedule(0.0)
 
 
 class AsyncClient(BaseClient):

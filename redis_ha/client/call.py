@@ -4,6 +4,8 @@ import time
 from contextvars import ContextVar
 from typing import NoReturn, Protocol
 
+import redis
+
 from redis_ha.client.retrying import Exposure, Judgement, Meaning, judge
 from redis_ha.connection import Address
 from redis_ha.discovery import one_line
@@ -172,3 +174,25 @@ def current() -> Call | None:
     """Return the call that this thread or task runs in; a task may outlive the one it began in."""
     call = CURRENT.get()
     return None if call is None or call.over else call
+
+
+def refuse_when_over() -> None:
+    """Raise ConnectionError for a command that begins when its call's time is over.
+
+    What a call does on its way out (a lock's release, UNWATCH) gets the error on which redis-py
+    gives the connection back.
+    """
+    call = current()
+    if call is not None and not call.remaining:
+        raise redis.ConnectionError(f"no time left of the call's {call.seconds:g} s")
+
+
+def refuse_when_given_up() -> None:
+    """As `refuse_when_over`, and when the node was given up.
+
+    For tasks: one is cancelled once, and nobody would end what it waits for on its way out.
+    """
+    refuse_when_over()
+    call = current()
+    if call is not None and call.seat is not None and call.seat.retired:
+        raise redis.ConnectionError(f"{call.seat.address} was given up")

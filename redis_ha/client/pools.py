@@ -40,10 +40,11 @@ class Pool(redis.ConnectionPool):
         self.on_suspicion()
 
     def open(self, count: int, call: Call) -> None:
-        """Connect so many that nobody waits for yet."""
-        opened = [self._lend(call) for _ in range(count)]
+        """Connect so many that nobody waits for yet, fewer when others need them."""
+        opened: list[PatientConnection] = []
         try:
-            for connection in opened:
+            while len(opened) < count and (connection := self._lend_free()) is not None:
+                opened.append(connection)
                 self._connect(connection, call)
         finally:
             for connection in opened:
@@ -90,15 +91,20 @@ class Pool(redis.ConnectionPool):
 
     def _lend(self, call: Call) -> PatientConnection:
         with self._changed:
-            while True:
-                connection = self._shelf.take()
-                if connection is not None:
-                    return connection
-                if self._shelf.may_open:
-                    connection = PatientConnection(**self.connection_kwargs)
-                    self._shelf.lent.add(connection)
-                    return connection
+            while (connection := self._take()) is None:
                 self._wait(call)
+            return connection
+
+    def _lend_free(self) -> PatientConnection | None:
+        with self._changed:
+            return self._take()
+
+    def _take(self) -> PatientConnection | None:
+        connection = self._shelf.take()
+        if connection is None and self._shelf.may_open:
+            connection = PatientConnection(**self.connection_kwargs)
+            self._shelf.lent.add(connection)
+        return connection
 
     def _wait(self, call: Call) -> None:
         self._waiting += 1

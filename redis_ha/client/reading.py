@@ -9,7 +9,7 @@ from redis_ha.client.locator import Locator
 from redis_ha.client.scout import Scout
 from redis_ha.client.staleness import Ages, Mark, fresh_at
 from redis_ha.connection import Address
-from redis_ha.discovery import NodeView, SentinelView
+from redis_ha.discovery import NodeView, SentinelView, at_once
 
 REFRESH_SECONDS = 1.0
 LEAVE_ALONE_SECONDS = 2.0
@@ -29,6 +29,8 @@ class Readers:
         self._shunned: dict[Address, float] = {}
         self._lock = threading.Lock()
         self._refresh: Future[None] | None = None
+        # As a sentinel listed them last; the locator's are all that there ever were.
+        self._listed: frozenset[Address] = frozenset()
         self._turn = 0
         self._refreshes = 0
 
@@ -84,7 +86,9 @@ class Readers:
             view, at = self._ask(master), time.monotonic()
             if view.role == "master":
                 self._marks.append(Mark(at, view.replid, view.offset))
-        views = [self._ask(address) for address in self._locator.nodes if address != master]
+        nodes = self._listed or self._locator.nodes
+        # At once: else those that are lost hold up the news of the others, and reads wait for it.
+        views = at_once(self._ask, [address for address in nodes if address != master])
         found = {view.address: fresh_at(view, self._marks) for view in views}
         fresh = {address: at for address, at in found.items() if at is not None}
         silent = frozenset(view.address for view in views if view.role is None)
@@ -95,7 +99,8 @@ class Readers:
             report = self._scout.ask_sentinel(sentinel)
             self._scout.close(sentinel)
             if isinstance(report.view, SentinelView) and report.view.master is not None:
-                self._locator.nodes |= frozenset((report.view.master, *report.replicas))
+                self._listed = frozenset((report.view.master, *report.replicas))
+                self._locator.nodes |= self._listed
                 return
 
     def _ask(self, address: Address) -> NodeView:

@@ -11,7 +11,7 @@ import redis.asyncio
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from redis_ha.client.call import Call
+from redis_ha.client.call import Call, refuse_when_given_up, refuse_when_over
 from redis_ha.connection import PLAIN_HANDSHAKE, Address, TlsConnection, TlsSocket, tls_context
 from redis_ha.discovery import Access
 
@@ -83,6 +83,7 @@ class PatientConnection(TlsConnection):
             self._sock.call = call
 
     def send_command(self, *args: Any, **kwargs: Any) -> None:
+        refuse_when_over()
         if self.call is not None:
             self.call.exposure.command(args[0])
         check_health = kwargs.get("check_health", True)
@@ -92,6 +93,7 @@ class PatientConnection(TlsConnection):
         )
 
     def send_packed_command(self, command: Any, check_health: bool = True) -> None:
+        refuse_when_over()
         if self.call is not None:
             self.call.exposure.pipeline(transaction=begins_transaction(command))
         super().send_packed_command(command, check_health)  # type: ignore[no-untyped-call]
@@ -127,12 +129,14 @@ class AsyncPatientConnection(redis.asyncio.Connection):
         return bool(reader is None or reader.at_eof() or reader._buffer)  # noqa: SLF001
 
     async def send_command(self, *args: Any, **kwargs: Any) -> None:
+        refuse_when_given_up()
         if self.call is not None:
             self.call.exposure.command(args[0])
         check_health = kwargs.get("check_health", True)
         await super().send_packed_command(self.pack_command(*args), check_health=check_health)
 
     async def send_packed_command(self, command: Any, check_health: bool = True) -> None:
+        refuse_when_given_up()
         if self.call is not None:
             self.call.exposure.pipeline(transaction=begins_transaction(command))
         await super().send_packed_command(command, check_health)

@@ -48,6 +48,12 @@ _PLAIN_SECONDS = 13.0
 Say = Callable[[str], None]
 
 
+def clients_limit(seconds: float) -> float:
+    """Say when (s) clients end by themselves: a run lasts `seconds` before and after the fault."""
+    rest = _START_SECONDS + _ELECTION_SECONDS + _COMEBACK_SECONDS + _WHOLE_SECONDS
+    return 2 * max(seconds, _PLAIN_SECONDS) + 2 * rest
+
+
 @dataclass(frozen=True)
 class Options:
     """How the clients work: `pace` (s) between two writes of a writer.
@@ -170,6 +176,7 @@ class Run:
                     kind,
                     self.site.app or self.site.operator,
                     self.id,
+                    clients_limit(self.options.seconds),
                     writers=self.options.writers,
                     pace=self.options.pace,
                 )

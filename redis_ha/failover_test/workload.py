@@ -28,9 +28,9 @@ class Job:
     kind: str
     access: Access
     run: str
+    limit: float
     writers: int = 2
     pace: float = 0.004
-    limit: float = 300.0
 
 
 @dataclass(frozen=True)

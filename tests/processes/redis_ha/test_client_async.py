@@ -13,6 +13,8 @@ import pytest
 import redis
 
 from redis_ha import AsyncClient
+from redis_ha.client.async_pools import AsyncPool
+from redis_ha.client.wires import options
 from redis_ha.connection import Credentials
 from redis_ha.environment import PoolSettings
 from redis_ha.errors import (
@@ -178,6 +180,57 @@ def test_each_call_ends_in_its_time_and_the_loop_never_stands(cluster: Cluster) 
     finally:
         for process in (*cluster.data_nodes, *cluster.sentinels):
             process.resume()
+
+
+def test_a_pool_is_opened_with_what_nobody_else_needs(cluster: Cluster) -> None:
+    async def run() -> None:
+        access, address = cluster.access("app"), cluster.master.address
+        known = options(access, address, decode=True, db=0)
+        pool = AsyncPool(address, PoolSettings(5, 5, 5), **known)
+        busy = await pool.get_connection()
+        await asyncio.wait_for(pool.open(5), 2.0)
+        assert pool.counts == (4, 1)
+        await pool.release(busy)
+        assert pool.counts == (5, 0)
+        await pool.disconnect()
+
+    asyncio.run(run())
+
+
+async def lock(connection: Any) -> Any:
+    return connection.lock("lock", timeout=5)
+
+
+async def watch(connection: Any) -> Any:
+    pipeline = connection.pipeline()
+    await pipeline.watch("key")
+    return pipeline
+
+
+@pytest.mark.parametrize("hold", [lock, watch])
+def test_what_a_call_does_on_its_way_out_waits_for_nobody(
+    cluster: Cluster, hold: Callable[[Any], Any]
+) -> None:
+    async def run() -> None:
+        async def held(connection: Any) -> None:
+            async with await hold(connection):
+                cluster.master.pause()
+                await connection.get("key")
+
+        async with AsyncClient(cluster.access("app")) as client:
+            await client.execute_with_failover(set_key)
+            began = time.monotonic()
+            with pytest.raises(CallTimedOut):
+                await client.execute_with_failover(held, timeout=0.5)
+            assert time.monotonic() - began < 0.5 + 0.3
+            cluster.master.resume()
+            assert await client.execute_with_failover(get_key) == "value"
+            assert all(lent == 0 for _, lent in client.connections().values())
+
+    try:
+        asyncio.run(run())
+    finally:
+        cluster.master.resume()
 
 
 def test_a_write_whose_reply_never_came_is_not_repeated_unasked(cluster: Cluster) -> None:

@@ -12,6 +12,9 @@ import pytest
 import redis
 
 from redis_ha import Client
+from redis_ha.client.call import Call
+from redis_ha.client.pools import Pool
+from redis_ha.client.wires import options
 from redis_ha.environment import PoolSettings
 from redis_ha.errors import (
     BadSetting,
@@ -155,6 +158,48 @@ def test_a_write_in_a_call_inside_counts_for_the_call_around_it(client: Client) 
             ),
             timeout=0.5,
         )
+
+
+def test_a_pool_is_opened_with_what_nobody_else_needs(cluster: Cluster) -> None:
+    access, address = cluster.access("app"), cluster.master.address
+    pool = Pool(address, PoolSettings(5, 5, 5), **options(access, address, decode=True, db=0))
+    busy = pool.get_connection()
+    call = Call(1.0)
+    call.begin(pool)
+    pool.open(5, call)
+    assert pool.counts == (4, 1)
+    pool.release(busy)
+    assert pool.counts == (5, 0)
+    pool.disconnect()
+
+
+def lock(connection: Any) -> Any:
+    return connection.lock("lock", timeout=5)
+
+
+def watch(connection: Any) -> Any:
+    pipeline = connection.pipeline()
+    pipeline.watch("key")
+    return pipeline
+
+
+@pytest.mark.parametrize("hold", [lock, watch])
+def test_a_call_whose_time_is_over_gives_its_connections_back(
+    cluster: Cluster, client: Client, hold: Callable[[Any], Any]
+) -> None:
+    def held(connection: Any) -> None:
+        with hold(connection):
+            cluster.master.pause()
+            connection.get("key")
+
+    client.execute_with_failover(set_key)
+    try:
+        with pytest.raises(CallTimedOut):
+            client.execute_with_failover(held, timeout=0.5)
+    finally:
+        cluster.master.resume()
+    assert client.execute_with_failover(get_key) == "value"
+    assert all(lent == 0 for _, lent in client.connections().values())
 
 
 def test_a_closed_client_says_so(cluster: Cluster) -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from redis_ha.errors import HarmRefused
 from redis_ha.failover_test.campaign import chosen, is_production, refuse_production
+from redis_ha.failover_test.run import clients_limit
 
 
 @pytest.mark.parametrize(
@@ -44,3 +45,8 @@ def test_compare_sets_a_crash_beside_one_that_the_witnesses_are_kept_from() -> N
     assert chosen(["crash", "hang"], compare=True) == ("crash", "crash-unseen", "hang")
     assert chosen(["crash-unseen"], compare=False) == ("crash-unseen",)
     assert len(chosen(["all"], compare=True)) == 7
+
+
+@pytest.mark.parametrize("seconds", [1.0, 3.0, 140.0, 600.0])
+def test_clients_outlast_the_longest_run(seconds: float) -> None:
+    assert clients_limit(seconds) > 2 * seconds + 300.0

@@ -1,0 +1,58 @@
+"""Who counts as promoted by a forced failover, whatever the sentinels know."""
+
+from pathlib import Path
+
+import pytest
+
+from redis_ha import forced_failover
+from redis_ha.connection import Address, Credentials
+from redis_ha.discovery import Access, NodeView, SentinelView
+from redis_ha.forced_failover import Forced, force_failover
+
+NODES = [Address("10.0.0.1", port) for port in (6379, 6380, 6381)]
+SENTINELS = tuple(Address("10.0.0.1", port) for port in (26379, 26380, 26381))
+ACCESS = Access(SENTINELS, "mymaster", Credentials("operator", "secret"), Path("ca.crt"))
+BUSY = frozenset({"master", "failover_in_progress"})
+
+
+class World:
+    """Nodes of which the second is promoted at the third look; `naming` sentinels answer."""
+
+    def __init__(self, *masters: Address, naming: int) -> None:
+        self.masters, self.naming, self.looks = set(masters), naming, 0
+
+    def nodes(self, _access: Access, addresses: list[Address]) -> list[NodeView]:
+        self.looks += 1
+        masters = self.masters | ({NODES[1]} if self.looks > 2 else set())
+        return [NodeView(a, "master" if a in masters else "slave") for a in addresses]
+
+    def sentinels(self, _access: Access) -> list[SentinelView]:
+        return [
+            SentinelView(s, NODES[0]) if n < self.naming else SentinelView(s, problem="refused")
+            for n, s in enumerate(SENTINELS)
+        ]
+
+
+@pytest.mark.parametrize(
+    ("world", "old"),
+    [
+        (World(NODES[0], naming=3), NODES[0]),
+        (World(NODES[0], naming=1), NODES[0]),
+        (World(NODES[0], NODES[2], naming=3), NODES[0]),
+        (World(NODES[0], NODES[2], naming=1), None),
+        (World(naming=1), None),
+    ],
+    ids=["all agree", "no majority", "a second master", "both", "nobody is master"],
+)
+def test_only_who_becomes_master_is_promoted(
+    monkeypatch: pytest.MonkeyPatch, world: World, old: Address | None
+) -> None:
+    monkeypatch.setattr(forced_failover, "ask_nodes", world.nodes)
+    monkeypatch.setattr(forced_failover, "ask_sentinels", world.sentinels)
+    monkeypatch.setattr(forced_failover, "ask_for_failover", lambda *_: ("accepted", ""))
+    monkeypatch.setattr(
+        forced_failover, "ask_sentinel", lambda _, s: SentinelView(s, NODES[0], flags=BUSY)
+    )
+    done = force_failover(ACCESS, NODES, clock=lambda: 0.0, sleep=lambda _: None)
+    assert done == Forced(old, NODES[1], 0.0)
+    assert world.looks == 3
