@@ -17,6 +17,7 @@ from infra.generations import Generation, generation
 from infra.settings import (
     Size,
     choice,
+    day,
     decimal,
     group,
     labels,
@@ -231,7 +232,8 @@ class Aws:
     region: str = setting("us-east-1", text(REGION, "an AWS region such as eu-central-1"))
     zones: tuple[str, ...] = setting((), words(rf"{REGION}[a-z]", "availability zones"))
     instance_type: str = setting("c6in.2xlarge", text(r"[a-z0-9-]+\.[a-z0-9-]+", "an EC2 type"))
-    # An image that is pinned is replaced when it changes; without one the newest is taken once.
+    # A change of it rolls through the nodes. Without one a node boots from the newest of the day
+    # that it is made or replaced, and a newer one alone replaces none.
     ami: str = setting("", text(r"ami-[0-9a-f]+|", "ami-..."))
     root_volume_gb: int = setting(16, whole(8, 1_024))
     volume_gb: int = setting(500, whole(10, 16_384))
@@ -273,6 +275,8 @@ class ClusterConfig:
     target: Literal["docker", "aws"] = setting("docker", choice("docker", "aws"))
     engine: Engine = setting("redis-8", choice("redis-8", "redis-7", "valkey-8"))
     base_image: str = setting("", text(r"[a-z0-9][A-Za-z0-9._/:@-]*|", "an image's name"))
+    # Another date builds the image anew, with Debian's packages as they are that day.
+    image_date: str = setting("", day())
     # What infra.changes refuses goes through where these name it: the engine, the old recipient.
     allow_engine_change: str = setting("", text(r"redis-8|redis-7|valkey-8|", "an engine"))
     allow_backup_key_loss: str = setting("", text(r"age1[02-9ac-hj-np-z]{58}|", "an age recipient"))

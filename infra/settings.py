@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields
+from datetime import date
 from difflib import get_close_matches
 from ipaddress import IPv4Network
 from typing import Any, TypeVar
@@ -60,6 +61,15 @@ def decimal() -> Parser:
         return str(int(whole_part)) + (f".{fraction.rstrip('0')}" if fraction.rstrip("0") else "")
 
     return Parser(read, "a number of CPUs such as 2 or 1.5, 0 for no limit")
+
+
+def day() -> Parser:
+    """Accept a date, or nothing."""
+
+    def read(text: str) -> str:
+        return date.fromisoformat(text).isoformat() if text else ""
+
+    return Parser(read, "a date such as 2026-11-30")
 
 
 def truth() -> Parser:

@@ -61,6 +61,8 @@ def for_stack(layout: Layout) -> dict[str, str]:
         "PULUMI_BACKEND_URL": f"file://{layout.state / 'state'}",
         "PULUMI_CONFIG_PASSPHRASE_FILE": str(layout.state / "passphrase"),
         "PULUMI_OPTION_CONFIG_FILE": str(effective_config(layout)),
+        # So that `pulumi config set` and its like need no --stack; one that is given goes first.
+        "PULUMI_STACK": STACK,
     }
 
 

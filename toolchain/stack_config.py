@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PROJECT = "redis-ha"
+# On a command line every user of the machine sees them, and in the file they would be in clear.
+# infra/config.py declares them, which this does not import; a test compares.
+SECRETS = frozenset({"alertWebhook", "backupS3SecretAccessKey"})
 
 Config = Mapping[str, Any]
 
@@ -25,7 +28,7 @@ def parse_settings(settings: Sequence[str]) -> dict[str, str | None]:
     """Read `name=value` pairs; `name=` (None) takes a setting back to the committed value.
 
     Names without a namespace are the project's: subnet is redis-ha:subnet.
-    Errors: Refused for a word that is no pair.
+    Errors: Refused for a word that is no pair, and for a secret's value.
     """
     pairs: dict[str, str | None] = {}
     for setting in settings:
@@ -38,8 +41,20 @@ def parse_settings(settings: Sequence[str]) -> dict[str, str | None]:
                 hint='write SET="namePrefix=two- portOffset=100 subnet=172.29.0.0/24"',
             )
         key = name if ":" in name else f"{PROJECT}:{name}"
+        if value and key.removeprefix(f"{PROJECT}:") in SECRETS:
+            raise _secret(key.removeprefix(f"{PROJECT}:"))
         pairs[key] = value or None
     return pairs
+
+
+def _secret(name: str) -> Refused:
+    return Refused(
+        operation="take",
+        subject=f"the setting {name} from the command line",
+        cause="it is a secret, and would be kept in clear",
+        hint=f"after a first `make up`: `source .redis-ha/env`, then `pulumi config set --secret "
+        f"{name} --stack dev`, which asks for it and encrypts it, then `make up`",
+    )
 
 
 def merge(

@@ -63,7 +63,7 @@ def _write_all(
     files = {
         each.node.name: contents(plan, each, secrets=secrets, rules=rules) for each in containers
     }
-    arguments = build_args(engine=plan.config.engine, base=plan.config.base)
+    arguments = build_args(plan.config)
     folder.write_identity(None if plan.config.backup.backup_recipients else secrets.identity)
     folder.write_nodes(files)
     folder.write_image(root, arguments)

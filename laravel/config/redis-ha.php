@@ -29,7 +29,8 @@ return [
     // blocking pop waits in slices, so that this does not limit how long it may block.
     'read_timeout' => env('REDIS_READ_TIMEOUT', 2.0),
 
-    // Send commands that read to a replica, when its data is certainly not older than `max_lag`.
+    // Send commands that read to a replica, when its data is certainly not older than `max_lag`. SCAN
+    // and its kin stay at the master: a cursor means something only to the node that gave it.
     'read_split' => env('REDIS_READ_SPLIT', false),
     'max_lag' => env('REDIS_MAX_LAG', 5.0),
 

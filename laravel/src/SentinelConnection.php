@@ -8,6 +8,7 @@ use Closure;
 use Illuminate\Redis\Connections\PhpRedisConnection;
 use Redis;
 use RedisException;
+use RedisHa\Laravel\Errors\BadSetting;
 use RedisHa\Laravel\Link\Hush;
 use RedisHa\Laravel\Link\Seat;
 use RedisHa\Laravel\Retry\Command;
@@ -68,15 +69,22 @@ final class SentinelConnection extends PhpRedisConnection
     public function command($method, array $parameters = []): mixed
     {
         $command = Command::of($method, $parameters);
-        if ($this->isBound($command)) {
-            return $this->within($command, fn (): mixed => parent::command($method, $parameters));
-        }
         $seconds = $command->blocks();
-        if ($seconds !== null && ($seconds === 0.0 || $seconds > self::SLICE)) {
+        // In MULTI and in a pipeline nothing blocks before its end.
+        $waits = $this->client->getMode() === Redis::ATOMIC;
+        if ($waits && $command->waitsForever()) {
+            throw new BadSetting(
+                'call',
+                strtoupper($command->name),
+                'BLOCK 0 waits for ever, at a node that hangs too',
+                'give BLOCK a time, such as 5000 ms, and ask again',
+            );
+        }
+        if ($waits && $seconds !== null && ($seconds === 0.0 || $seconds > self::SLICE)) {
             return $this->block($command, $seconds);
         }
 
-        return $this->attempt($command, fn (): mixed => parent::command($method, $parameters));
+        return $this->deliver($command, fn (): mixed => parent::command($method, $parameters));
     }
 
     /**
@@ -197,8 +205,11 @@ final class SentinelConnection extends PhpRedisConnection
 
     private function reading(string $name, Closure $send): mixed
     {
-        $command = Command::of($name, []);
+        return $this->deliver(Command::of($name, []), $send);
+    }
 
+    private function deliver(Command $command, Closure $send): mixed
+    {
         return $this->isBound($command) ? $this->within($command, $send) : $this->attempt($command, $send);
     }
 
@@ -217,7 +228,7 @@ final class SentinelConnection extends PhpRedisConnection
         }
         $this->failover->sends($command);
         try {
-            return Hush::around($send);
+            return Hush::around(fn (): mixed => $this->patiently($command->extraPatience(), $send));
         } catch (RedisException $error) {
             if (! $this->failover->isRunning() && $this->seat !== null) {
                 $this->watching = false;
@@ -234,7 +245,10 @@ final class SentinelConnection extends PhpRedisConnection
         do {
             $slice = (int) max(1, min(self::SLICE, ceil($until - Clock::now())));
             $sliced = $command->blockingFor($slice);
-            $result = $this->attempt($sliced, fn (): mixed => parent::command($sliced->name, $sliced->arguments));
+            $result = $this->deliver(
+                $sliced,
+                fn (): mixed => parent::command($sliced->method(), $sliced->parameters()),
+            );
         } while (($result === false || $result === null || $result === []) && Clock::now() < $until);
 
         return $result;

@@ -44,6 +44,15 @@ def test_the_image_installs_what_is_listed_and_no_more() -> None:
         assert "rm -rf /var/lib/apt/lists/*" in layer
 
 
+def test_a_date_brings_patches_into_the_first_layer() -> None:
+    layers = re.split(r"^(?=[A-Z]+ )", RECIPE, flags=re.MULTILINE)
+    first = next(n for n, layer in enumerate(layers) if layer.startswith("RUN "))
+    # An argument that is declared before a layer is part of what the layer is cached by.
+    assert any(layer.startswith("ARG IMAGE_DATE=") for layer in layers[:first])
+    patched = layers[first].partition("apt-get update")[2].partition("apt-get install")[0]
+    assert re.search(r'\[ -z "\$IMAGE_DATE" \] \|\| \S+ apt-get upgrade -y', patched)
+
+
 def test_the_image_adds_nothing_from_elsewhere() -> None:
     assert not re.search(r"^ADD ", RECIPE, re.MULTILINE)
     assert not re.search(r"\b(curl|wget|pip|http:|https:)", RECIPE)

@@ -133,7 +133,8 @@ class Machine(pulumi.ComponentResource):
                 delete_before_replace=True,
                 # In place it would stop and start without anybody waiting for it at the gate.
                 replace_on_changes=["instance_type"],
-                # Debian's next image must not replace three nodes; to take it, set `ami`.
+                # Debian's next image must not replace three nodes; to take it, set `ami`. A node
+                # that is replaced for another reason takes it all the same.
                 ignore_changes=None if settings.ami else ["ami"],
             ),
         )

@@ -10,6 +10,7 @@ from infra.credentials import Authority, BackupSecrets, Passwords
 from infra.planner import Plan
 from infra.rendering import host_environment
 from infra.targets.docker.container import Surroundings
+from infra.targets.docker.context import build_args
 from infra.targets.docker.image import Image, ImageArgs
 from infra.targets.docker.monitoring import Monitoring, MonitoringArgs
 from infra.targets.docker.network import Network
@@ -78,7 +79,9 @@ class Cluster(pulumi.ComponentResource):
 
     def _make_surroundings(self, root: Path) -> Surroundings:
         config, topology = self._plan.config, self._plan.topology
-        self._image_args = ImageArgs(root, topology.network, config.engine, config.base, "node")
+        self._image_args = ImageArgs(
+            root, topology.network, config.engine, build_args(config), "node"
+        )
         self._image = Image("node", self._image_args, self._child)
         return Surroundings(
             image_id=self._image.image_id,

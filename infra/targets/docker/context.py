@@ -5,15 +5,18 @@ from fnmatch import fnmatch
 from hashlib import sha256
 from pathlib import Path
 
+from infra.config import ClusterConfig
+
 # What the build context's .dockerignore lets through, and what says how it is built.
 SOURCES = ("age", "backup_worker", "node", "redis_ha")
 LEFT_OUT = ("__pycache__", "*.pyc")
 HASH_DIGITS = 12
 
 
-def build_args(*, engine: str, base: str) -> dict[str, str]:
-    """Give the Dockerfile's arguments."""
-    return {"BASE_IMAGE": base, "ENGINE": engine}
+def build_args(config: ClusterConfig) -> dict[str, str]:
+    """Give the Dockerfile's arguments; without a date there is none, and packages are as cached."""
+    dated = {"IMAGE_DATE": config.image_date} if config.image_date else {}
+    return {"BASE_IMAGE": config.base, "ENGINE": config.engine, **dated}
 
 
 def image_name(repository: str, *, engine: str, content: str) -> str:

@@ -1,18 +1,18 @@
 """The image that data nodes, sentinels and the worker run, and the one of those who watch them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pulumi
 import pulumi_docker as docker
 
-from infra.targets.docker.context import build_args, context_hash, image_name
+from infra.targets.docker.context import context_hash, image_name
 
 
 @dataclass(frozen=True)
 class ImageArgs:
-    """`root` is the checkout; `repository` the image's name without a tag.
+    """`root` is the checkout; `repository` the image's name without a tag; `arguments` the build's.
 
     `stage` is the Dockerfile's. Stages share layers, so one is built `after` the other.
     """
@@ -20,7 +20,7 @@ class ImageArgs:
     root: Path
     repository: str
     engine: str
-    base: str
+    arguments: Mapping[str, str]
     stage: str
     after: Sequence[pulumi.Resource] = field(default_factory=tuple)
 
@@ -34,8 +34,7 @@ class Image(pulumi.ComponentResource):
         self, name: str, args: ImageArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("redis-ha:docker:Image", name, None, opts)
-        arguments = build_args(engine=args.engine, base=args.base)
-        content = context_hash(args.root, arguments)
+        content = context_hash(args.root, args.arguments)
         built = docker.RemoteImage(
             f"{name}-image",
             name=image_name(args.repository, engine=args.engine, content=content),
@@ -44,7 +43,7 @@ class Image(pulumi.ComponentResource):
                 "context": ".",
                 "dockerfile": "node/Dockerfile",
                 "target": args.stage,
-                "build_args": arguments,
+                "build_args": dict(args.arguments),
                 # The same builder on every host: not each has buildx, or a builder that sees
                 # base images made locally.
                 "use_legacy_builder": True,

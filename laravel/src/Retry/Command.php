@@ -19,12 +19,20 @@ final class Command
         . 'xinfo pfcount geopos geodist geohash script';
     /** Commands whose last argument says for how many seconds they may block. */
     private const BLOCKING = ['blpop', 'brpop', 'brpoplpush', 'blmove', 'bzpopmin', 'bzpopmax'];
-    /** Where others carry the milliseconds that they may block. */
+    /** Where phpredis takes the milliseconds that others may block. */
     private const BLOCKING_MILLISECONDS = ['xread' => 2, 'xreadgroup' => 4, 'wait' => 1];
+    /** The same commands raw: their options begin here, and BLOCK is one of them. */
+    private const RAW_OPTIONS = ['xread' => 0, 'xreadgroup' => 3];
 
-    /** @param list<mixed> $arguments */
-    private function __construct(public readonly string $name, public readonly array $arguments)
-    {
+    /**
+     * @param list<mixed> $arguments
+     * @param bool $raw sent as it stands: phpredis puts neither its prefix nor its serializer to it
+     */
+    private function __construct(
+        public readonly string $name,
+        public readonly array $arguments,
+        public readonly bool $raw = false,
+    ) {
     }
 
     /** @param array<int, mixed> $parameters as for Connection::command */
@@ -32,7 +40,7 @@ final class Command
     {
         $parameters = array_values($parameters);
         if (strtolower($method) === 'rawcommand') {
-            return new self(strtolower((string) ($parameters[0] ?? '')), array_slice($parameters, 1));
+            return new self(strtolower((string) ($parameters[0] ?? '')), array_slice($parameters, 1), true);
         }
 
         return new self(strtolower($method), $parameters);
@@ -44,10 +52,11 @@ final class Command
             && ! ($this->name === 'script' && strtolower((string) ($this->arguments[0] ?? '')) === 'flush');
     }
 
-    /** Say whether a replica can serve it. */
+    /** Say whether any replica can serve it; a cursor means something only to the node that gave it. */
     public function isRead(): bool
     {
-        $elsewhere = ['auth', 'select', 'client', 'script', 'watch', 'unwatch', 'wait', 'role', 'info', 'touch'];
+        $elsewhere = ['auth', 'select', 'client', 'script', 'watch', 'unwatch', 'wait', 'role', 'info', 'touch',
+            'scan', 'hscan', 'sscan', 'zscan'];
 
         return $this->isHarmless() && ! in_array($this->name, $elsewhere, true);
     }
@@ -73,15 +82,47 @@ final class Command
     /** Return the seconds by which its reply may come later than another command's. */
     public function extraPatience(): float
     {
-        $index = self::BLOCKING_MILLISECONDS[$this->name] ?? null;
+        return $this->blocks() ?? max(0, $this->milliseconds() ?? 0) / 1000;
+    }
 
-        return $index === null ? $this->blocks() ?? 0.0 : ((float) ($this->arguments[$index] ?? 0)) / 1000;
+    /** Say whether it waits for a stream for ever, which can't be cut into slices. */
+    public function waitsForever(): bool
+    {
+        return isset(self::RAW_OPTIONS[$this->name]) && $this->milliseconds() === 0;
     }
 
     /** Return the command with another time to block. */
     public function blockingFor(int $seconds): self
     {
-        return new self($this->name, [...array_slice($this->arguments, 0, -1), $seconds]);
+        return new self($this->name, [...array_slice($this->arguments, 0, -1), $seconds], $this->raw);
+    }
+
+    /** Return the method of Connection::command that sends it. */
+    public function method(): string
+    {
+        return $this->raw ? 'rawCommand' : $this->name;
+    }
+
+    /** @return list<mixed> the parameters for that method */
+    public function parameters(): array
+    {
+        return $this->raw ? [$this->name, ...$this->arguments] : $this->arguments;
+    }
+
+    /** Return the milliseconds that a stream's or replicas' reply may take, null where it says none. */
+    private function milliseconds(): ?int
+    {
+        $index = self::BLOCKING_MILLISECONDS[$this->name] ?? null;
+        $begin = $this->raw ? self::RAW_OPTIONS[$this->name] ?? null : null;
+        if ($begin !== null) {
+            $words = array_map(static fn (mixed $word): string => strtoupper((string) $word), $this->arguments);
+            $streams = array_search('STREAMS', array_slice($words, $begin), true);
+            $options = $streams === false ? [] : array_slice($words, $begin, $streams);
+            $block = array_search('BLOCK', $options, true);
+            $index = $block === false ? null : $begin + $block + 1;
+        }
+
+        return isset($this->arguments[$index ?? -1]) ? (int) $this->arguments[$index] : null;
     }
 
     /**

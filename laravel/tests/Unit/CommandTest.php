@@ -41,6 +41,50 @@ final class CommandTest extends TestCase
         self::assertNull(Command::of('lpop', ['a'])->blocks());
     }
 
+    public function testARawPopStaysRawInSlices(): void
+    {
+        $command = Command::of('rawCommand', ['BLPOP', 'q', '5']);
+        self::assertSame(5.0, $command->blocks());
+        self::assertSame('rawCommand', $command->blockingFor(1)->method());
+        self::assertSame(['blpop', 'q', 1], $command->blockingFor(1)->parameters());
+        self::assertSame('blpop', Command::of('BLPOP', [['q'], 5])->blockingFor(1)->method());
+        self::assertSame([['q'], 1], Command::of('BLPOP', [['q'], 5])->blockingFor(1)->parameters());
+    }
+
+    public function testHowLongAStreamMayBeWaitedFor(): void
+    {
+        $group = ['XREADGROUP', 'GROUP', 'block', '0', 'COUNT', '2'];
+        $reads = [
+            'no block' => ['xread', [['s' => '$']], 0.0, false],
+            'phpredis says none' => ['xread', [['s' => '$'], 1, -1], 0.0, false],
+            '5 s' => ['xread', [['s' => '$'], 1, 5000], 5.0, false],
+            'for ever' => ['xread', [['s' => '$'], 1, 0], 0.0, true],
+            'group, 5 s' => ['xreadgroup', ['g', 'c', ['s' => '>'], 1, 5000], 5.0, false],
+            'group, for ever' => ['xreadgroup', ['g', 'c', ['s' => '>'], 1, 0], 0.0, true],
+            'raw, 5 s' => ['rawCommand', ['XREAD', 'COUNT', '1', 'block', '5000', 'STREAMS', 's', '$'], 5.0, false],
+            'raw, for ever' => ['rawCommand', ['XREAD', 'BLOCK', '0', 'STREAMS', 's', '$'], 0.0, true],
+            'raw, a stream of that name' => ['rawCommand', ['XREAD', 'STREAMS', 'block', '0'], 0.0, false],
+            'raw group of that name' => ['rawCommand', [...$group, 'STREAMS', 's', '>'], 0.0, false],
+            'raw group, 5 s' => ['rawCommand', [...$group, 'BLOCK', '5000', 'STREAMS', 's', '>'], 5.0, false],
+            'raw group, for ever' => ['rawCommand', [...$group, 'BLOCK', '0', 'STREAMS', 's', '>'], 0.0, true],
+            'replicas, for ever' => ['wait', [1, 0], 0.0, false],
+            'replicas, 5 s' => ['rawCommand', ['WAIT', '1', '5000'], 5.0, false],
+        ];
+        foreach ($reads as $case => [$name, $parameters, $more, $ever]) {
+            $command = Command::of($name, $parameters);
+            self::assertSame($more, $command->extraPatience(), $case);
+            self::assertSame($ever, $command->waitsForever(), $case);
+        }
+    }
+
+    public function testACursorGoesBackToTheNodeThatGaveIt(): void
+    {
+        foreach (['scan', 'hscan', 'sscan', 'zscan'] as $name) {
+            self::assertFalse(Command::of($name, [])->isRead());
+            self::assertTrue(Command::of($name, [])->isRepeatable([]));
+        }
+    }
+
     public function testAReplicaServesReadsOnly(): void
     {
         self::assertTrue(Command::of('hgetall', ['k'])->isRead());

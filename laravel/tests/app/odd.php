@@ -110,6 +110,42 @@ match ($argv[1]) {
         $began = hrtime(true);
         $say(value: Redis::blpop('nothing', 1), seconds: (hrtime(true) - $began) / 1e9);
     })(),
+    // Blocks where the commands belong to a call, and raw ones; longer than the patience.
+    'blocked' => (static function () use ($say): void {
+        $service = app('App\Services\RedisHAService');
+        $timed = static function (Closure $act): array {
+            $began = hrtime(true);
+            try {
+                $value = $act();
+            } catch (Throwable $error) {
+                $value = $error::class . ': ' . $error->getMessage();
+            }
+
+            return ['value' => $value ?: null, 'seconds' => (hrtime(true) - $began) / 1e9];
+        };
+        $within = static fn (Closure $act): array => $timed(static fn (): mixed => $service->executeWithFailover($act));
+        Redis::executeRaw(['RPUSH', 'raw', 'unserialized']);
+        $say(
+            pop: $within(static fn (mixed $redis): mixed => $redis->blpop('nothing', 2)),
+            stream: $within(static fn (mixed $redis): mixed => $redis->xread(['nothing' => '$'], 1, 1500)),
+            forever: $within(static fn (mixed $redis): mixed => $redis->xread(['nothing' => '$'], 1, 0)),
+            alone: $timed(static fn (): mixed => Redis::executeRaw(['XREAD', 'BLOCK', '0', 'STREAMS', 'nothing', '$'])),
+            raw: $timed(static fn (): mixed => Redis::executeRaw(['BLPOP', 'raw', 2])),
+        );
+    })(),
+    // All members of a sorted set, by cursor; and reads, so that replicas are seen to serve.
+    'cursor' => (static function () use ($say): void {
+        for ($n = 0; $n < 25; $n++) {
+            Redis::get('members:read');
+        }
+        $seen = [];
+        $cursor = null;
+        do {
+            [$cursor, $found] = Redis::zscan('members', $cursor, ['count' => 100]) ?: [0, []];
+            $seen += $found;
+        } while ((int) $cursor !== 0);
+        $say(seen: count($seen), metrics: app('App\Services\RedisHAService')->metrics());
+    })(),
     // How old what it reads is: whoever writes `clock` writes the time.
     'clock' => (static function () use ($say): void {
         $metrics = app('App\Services\RedisHAService')->metrics(...);

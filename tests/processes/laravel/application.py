@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -79,9 +80,10 @@ class Actor:
         return [f"{line['error']}: {line['text']}" for line in self.lines if not line.get("ok")]
 
     def end(self) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait(10)
+        """Kill it with what it started: PHP's web server leaves its workers behind."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(10)
 
 
 @dataclass
@@ -154,7 +156,11 @@ class Application:
         output = self.directory / f"actor-{len(self.actors)}"
         with output.open("wb") as out, output.with_suffix(".err").open("wb") as err:
             process = subprocess.Popen(
-                [self.command, *arguments], env=self.environment(**more), stdout=out, stderr=err
+                [self.command, *arguments],
+                env=self.environment(**more),
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
             )
         self.actors.append(Actor(process, output))
         return self.actors[-1]

@@ -101,6 +101,28 @@ def test_a_block_longer_than_the_patience_ends_in_its_time(
     assert 1.0 <= found["seconds"] < 1.5
 
 
+@both_generations
+def test_a_block_inside_a_call_or_raw_ends_in_its_time(application: ClusterApplication) -> None:
+    actor = application.start(["odd.php", "blocked"], REDIS_READ_TIMEOUT="0.4")
+    found = outcome(application, actor)
+    for name, seconds in {"pop": 2.0, "stream": 1.5}.items():
+        assert found[name]["value"] is None, found
+        assert seconds <= found[name]["seconds"] < seconds + 0.5
+    for name in ("forever", "alone"):
+        assert "BadSetting: call XREAD: BLOCK 0 waits for ever" in found[name]["value"]
+        assert found[name]["seconds"] < 0.5
+    assert found["raw"]["value"] == ["raw", "unserialized"], "neither prefix nor serializer"
+
+
+def test_a_cursor_is_not_shared_among_replicas(application: ClusterApplication) -> None:
+    with application.cluster.master.client() as client:
+        client.zadd("test:members", {f"m{n}": n for n in range(5000)})
+        assert client.wait(2, 5000) == 2
+    found = outcome(application, application.start(["odd.php", "cursor"], REDIS_READ_SPLIT="true"))
+    assert found["seen"] == 5000
+    assert found["metrics"]["replica_reads"] == 25, "replicas served"
+
+
 @pytest.fixture
 def clock(application: ClusterApplication) -> Iterator[Callable[[], None]]:
     """Write the time into `clock` at the master whenever it is called."""

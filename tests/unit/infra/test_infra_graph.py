@@ -102,6 +102,22 @@ def test_the_image_is_built_from_the_checkout_whenever_its_content_changes(graph
     assert older["triggers"]["content"] != content
 
 
+def test_another_date_is_another_image() -> None:
+    days = ["", "2026-11-30", "2026-12-31"]
+    for name, repository in {"node": "redis-ha", "monitoring": "redis-ha-monitoring"}.items():
+        images = [
+            record({"imageDate": day}).of_type("RemoteImage")[f"{name}-image"].inputs
+            for day in days
+        ]
+        arguments = [image["build"]["buildArgs"].get("IMAGE_DATE", "") for image in images]
+        assert arguments == days
+        contents = {image["triggers"]["content"] for image in images}
+        assert {image["name"] for image in images} == {
+            f"{repository}:redis-8-{content}" for content in contents
+        }
+        assert len(contents) == len(days), "the containers' image has another name: they roll"
+
+
 def test_every_node_has_its_files_address_and_volume(graph: Graph) -> None:
     files = {
         name: [u["file"].removeprefix("/etc/redis-ha/") for u in files_of(graph, name)]

@@ -49,6 +49,15 @@ def test_settings_of_every_kind_are_read() -> None:
     assert config.layout.name_prefix == "other-"
 
 
+@pytest.mark.parametrize(
+    "text", ["yesterday", "2026-02-30", "30.11.2026", "2026-11", "2026-11-30T00"]
+)
+def test_an_image_s_date_is_a_day(text: str) -> None:
+    assert parse(ClusterConfig, {"imageDate": "2026-11-30"}).image_date == "2026-11-30"
+    assert parse(ClusterConfig, {"imageDate": ""}).image_date == ""
+    assert problems({"imageDate": text})["imageDate"].endswith("a date such as 2026-11-30")
+
+
 def test_all_that_is_wrong_is_said_at_once_with_the_way_out() -> None:
     said = problems(
         {

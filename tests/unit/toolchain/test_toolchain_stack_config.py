@@ -7,8 +7,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from infra.config import ClusterConfig
+from infra.settings import described
 from toolchain.errors import Refused
-from toolchain.stack_config import adopt_salt, merge, parse_settings, update
+from toolchain.stack_config import SECRETS, adopt_salt, merge, parse_settings, update
 
 CONFIGS = st.dictionaries(st.sampled_from(["a", "b", "c"]), st.integers(0, 3))
 
@@ -26,6 +28,19 @@ def test_pairs_get_the_project_s_namespace_and_an_empty_value_removes() -> None:
 def test_a_word_that_is_no_pair_is_refused_with_an_example(word: str) -> None:
     with pytest.raises(Refused, match="no name=value pair; write SET="):
         parse_settings([word])
+
+
+def test_the_secrets_are_those_that_the_stack_declares() -> None:
+    assert {each.name for each in described(ClusterConfig) if each.secret} == SECRETS
+
+
+@pytest.mark.parametrize("namespace", ["", "redis-ha:"])
+@pytest.mark.parametrize("name", sorted(SECRETS))
+def test_a_secret_is_not_taken_from_the_command_line(name: str, namespace: str) -> None:
+    with pytest.raises(Refused, match=rf"pulumi config set --secret {name} ") as refused:
+        parse_settings([f"{namespace}{name}=hunter2"])
+    assert "hunter2" not in str(refused.value)
+    assert parse_settings([f"{namespace}{name}="]) == {f"redis-ha:{name}": None}
 
 
 @given(committed=CONFIGS, previous=CONFIGS)
