@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from backup_worker.calendar import Calendar
 from backup_worker.catalog import Catalog
-from backup_worker.clock import Clocks
 from backup_worker.config import WorkerConfig
 from backup_worker.demand import Demand
 from backup_worker.log.follower import Follower, Hooks
@@ -32,15 +32,19 @@ class Settings:
 
 
 def parts(
-    settings: Settings, destination: Callable[[], Destination], lease_store: Callable[[], Store]
+    settings: Settings,
+    destination: Callable[[Callable[[], None]], Destination],
+    lease_store: Callable[[], Store],
 ) -> Parts:
     """Wire the worker; what opens a store is called by the worker, and again when it fails."""
     log = settings.config.log.enabled
+    # From the start of the process on: a lease may come after the clock has leapt.
+    calendar = Calendar()
     return Parts(
         destination,
         lease_store,
         following=lambda opened, demand: _following(settings, opened, demand) if log else None,
-        rounds=lambda opened, term, demand: _rounds(settings, opened, term, demand),
+        rounds=lambda opened, term, demand: _rounds(settings, opened, term, demand, calendar),
     )
 
 
@@ -69,9 +73,10 @@ def _newest_point(settings: Settings, destination: Destination) -> ReplicationPo
     return None if manifest is None else manifest.replication
 
 
-def _rounds(settings: Settings, destination: Destination, term: int, demand: Demand) -> Rounds:
+def _rounds(
+    settings: Settings, destination: Destination, term: int, demand: Demand, calendar: Calendar
+) -> Rounds:
     proving = Proving(settings.config.state) if settings.config.drill else None
-    clocks = Clocks()
 
     def take(kind: Kind, report: Report) -> Taken:
         return take_snapshot(
@@ -81,8 +86,8 @@ def _rounds(settings: Settings, destination: Destination, term: int, demand: Dem
     return Rounds(
         catalog=lambda: Catalog(destination.store, settings.trusted),
         take=take,
-        prune=Pruning(settings.config.retention, clocks.wall),
+        prune=Pruning(settings.config.retention, calendar),
         interval=settings.config.interval,
         demand=demand,
-        clocks=clocks,
+        clocks=calendar.clocks,
     )

@@ -1,9 +1,9 @@
 """Which snapshots a store holds: every signed manifest, and every one that can't be trusted."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from backup_worker import manifest as manifests
 from backup_worker.errors import ObjectNotFound, SnapshotCorrupt, SnapshotNotFound
@@ -14,6 +14,9 @@ from backup_worker.store.contract import Store, StoredObject, read_small
 from backup_worker.transform.signing import verify
 
 LATEST = "latest"
+# As much as AWS lets the clocks of its clients be off by.
+TOLERANCE = timedelta(minutes=15)
+_AHEAD = "dated in the future, by a clock that was wrong: `latest` does not mean it"
 _READERS = 8
 _NAMED_CANDIDATES = 5
 
@@ -24,7 +27,8 @@ class Entry:
 
     `size` is the stored object's, in bytes; -1 when the object is missing. `proof` is the one that
     counts: signed, and of these bytes. `note` names what is wrong beside the data: a proof that
-    does not count, contents that are missing.
+    does not count, contents that are missing. `ahead`: it is dated in the future, so nobody knows
+    how old it is.
     """
 
     id: str
@@ -34,6 +38,7 @@ class Entry:
     problem: str = ""
     proof: Proof | None = None
     note: str = ""
+    ahead: bool = False
 
     @property
     def good(self) -> bool:
@@ -60,7 +65,9 @@ class Entry:
     @property
     def restorable(self) -> bool:
         """Say whether `latest` may mean it: it never means what a restore was to get rid of."""
-        return self.manifest is not None and not self.failed and self.manifest.kind != Kind.SAFETY
+        if self.manifest is None or self.failed or self.ahead:
+            return False
+        return self.manifest.kind != Kind.SAFETY
 
 
 @dataclass(frozen=True)
@@ -92,6 +99,7 @@ class Catalog:
 
     store: Store
     trusted: tuple[bytes, ...]
+    wall: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def list(self) -> Listing:
         """Read all manifests. A bad one is an entry with its reason; raises StoreUnreachable."""
@@ -124,8 +132,10 @@ class Catalog:
         if problem := mismatch(found, snapshot, parts.size):
             return Entry(snapshot, moment_of(snapshot), parts.size, problem=problem)
         proof, note = self._proof(found) if parts.proof else (None, "")
-        note = note or contents_note(found, parts.contents)
-        return Entry(snapshot, found.taken_at, parts.size, found, proof=proof, note=note)
+        ahead = found.taken_at > self.wall() + TOLERANCE
+        notes = (_AHEAD * ahead, note or contents_note(found, parts.contents))
+        note = "; ".join(filter(None, notes))
+        return Entry(snapshot, found.taken_at, parts.size, found, "", proof, note, ahead)
 
     def _proof(self, manifest: Manifest) -> tuple[Proof | None, str]:
         """Read a snapshot's proof, or say why it does not count."""
@@ -238,6 +248,8 @@ def _not_found(entries: Sequence[Entry], wanted: Sequence[Entry], name: str) -> 
             f", the newest: {', '.join(good[:_NAMED_CANDIDATES])}" if good else ""
         )
         cause += f" and {bad} bad" if (bad := len(entries) - len(good)) else ""
+        ahead = sum(entry.ahead for entry in entries)
+        cause += f"; {ahead} are dated in the future of this machine's clock" if ahead else ""
     else:
         cause = "it begins more than one id: " + ", ".join(
             entry.id for entry in wanted[:_NAMED_CANDIDATES]

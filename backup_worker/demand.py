@@ -33,10 +33,11 @@ class Demand:
     def met_since(self, moment: datetime) -> None:
         """A snapshot that began then was found, or another worker's log that had come so far.
 
-        Whoever took it: what was asked for before is no longer missing.
+        Whoever took it: what was asked for before is no longer missing. A moment that is still to
+        come was told by a wrong clock and says nothing.
         """
         with self._lock:
-            if moment > self._at:
+            if self._at < moment <= self._wall():
                 self._reason = ""
 
     def met(self, number: int) -> None:

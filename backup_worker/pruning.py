@@ -12,11 +12,14 @@ from typing import Any
 from backup_worker.catalog import Catalog
 from backup_worker.errors import DeletionRefused
 from backup_worker.holdings import read_holdings
-from backup_worker.retention import Verdict, plan_retention, snapshot_keys
+from backup_worker.retention import Allowance, Verdict, What, plan_retention, snapshot_keys
 from backup_worker.store.contract import Store
 from redis_ha.eventlog import emit
 
 _AT_ONCE = 8
+# Snapshots that a round may let go beside those of earlier rounds. One comes a round; where the
+# clock was wrong before the worker began, a history of days takes days to go.
+_MORE = 3
 
 
 class Fate(StrEnum):
@@ -76,19 +79,26 @@ class Pruning:
     """What the worker does after each snapshot; a store that keeps everything is told of once.
 
     What it has marked it remembers until the store has removed it, and marks it no second time.
+    `date` should not follow a wall clock that leaps (calendar.py).
     """
 
     window: timedelta
-    wall: Callable[[], datetime]
+    date: Callable[[], datetime]
     _told: bool = field(default=False, init=False)
     _marked: frozenset[str] = field(default=frozenset(), init=False)
+    _doomed: frozenset[str] = field(default=frozenset(), init=False)
 
     def __call__(self, catalog: Catalog) -> None:
         """Prune. Raises StoreUnreachable, LeaseLost."""
         holdings = read_holdings(catalog)
-        verdicts = plan_retention(holdings, now=self.wall(), window=self.window)
+        allowance = Allowance(_MORE, self._doomed)
+        verdicts = plan_retention(
+            holdings, now=self.date(), window=self.window, allowance=allowance
+        )
         pruned = prune(catalog.store, verdicts, marked=self._marked)
-        doomed = {verdict.name for verdict in verdicts if not verdict.keep}
+        gone = [verdict for verdict in verdicts if not verdict.keep]
+        self._doomed = frozenset(v.name for v in gone if v.what is What.SNAPSHOT)
+        doomed = {verdict.name for verdict in gone}
         self._marked = self._marked & doomed | {verdict.name for verdict in pruned.marked}
         self._tell(pruned)
 

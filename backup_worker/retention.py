@@ -4,7 +4,7 @@ What deletes is pruning.py.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
@@ -14,7 +14,14 @@ from backup_worker.lease.document import key_of
 from backup_worker.lease.keeping import KEPT_TERMS, old_terms
 from backup_worker.log.lineage import Forest
 from backup_worker.log.segment import SegmentName, parse_key
-from backup_worker.manifest import Manifest, contents_key, manifest_key, object_key, proof_key
+from backup_worker.manifest import (
+    ID_PATTERN,
+    Manifest,
+    contents_key,
+    manifest_key,
+    object_key,
+    proof_key,
+)
 
 # No transfer takes that long: an object that old without a manifest has lost its writer.
 HALF_PATIENCE = timedelta(days=1)
@@ -30,26 +37,53 @@ class What(StrEnum):
     LEASE = "lease"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Verdict:
-    """What becomes of one thing, and why; `keys` are its objects in the order they would go."""
+    """What becomes of one thing, and why.
+
+    There may be a million of segments: theirs hold the name that the listing holds already.
+    """
 
     what: What
-    name: str
+    subject: str | SegmentName
     keep: bool
     reason: str
-    keys: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        return self.subject if isinstance(self.subject, str) else self.subject.stem
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Its objects in the order they would go."""
+        if not isinstance(self.subject, str):
+            return (self.subject.manifest_key, self.subject.object_key)
+        whole = ID_PATTERN.fullmatch(self.subject)
+        return snapshot_keys(self.subject) if whole else (self.subject,)
 
 
-def plan_retention(holdings: Holdings, *, now: datetime, window: timedelta) -> list[Verdict]:
+@dataclass(frozen=True)
+class Allowance:
+    """So many snapshots may go beside those that an earlier plan let go, the oldest first."""
+
+    more: int
+    before: frozenset[str] = frozenset()
+
+
+def plan_retention(
+    holdings: Holdings, *, now: datetime, window: timedelta, allowance: Allowance | None = None
+) -> list[Verdict]:
     """Say for all that a store holds whether it stays and why; snapshots first, newest first.
 
     Snapshots within the window stay, and whatever their age the newest proven one and the newest
     that `latest` would mean. Without a good one nothing goes: what can't be read today may be
     all there is. Segments stay that follow on a kept snapshot, and those younger than the oldest
-    kept one; so do those whose place in history is unknown.
+    kept one; so do those whose place in history is unknown. An `allowance` bounds what a plan may
+    do whose `now` is wrong.
     """
     snapshots = list(_judge_snapshots(holdings.snapshots, horizon=now - window))
+    if allowance is not None:
+        snapshots = _within(allowance, snapshots)
     kept = {verdict.name for verdict in snapshots if verdict.keep}
     bases = [
         entry.manifest
@@ -73,7 +107,15 @@ def _judge_snapshots(listing: Listing, *, horizon: datetime) -> Iterator[Verdict
     precious = _precious(listing)
     for entry in newest_first(listing.entries):
         keep, reason = _judge_snapshot(entry, precious, horizon)
-        yield Verdict(What.SNAPSHOT, entry.id, keep, reason, snapshot_keys(entry.id))
+        yield Verdict(What.SNAPSHOT, entry.id, keep, reason)
+
+
+def _within(allowance: Allowance, snapshots: Sequence[Verdict]) -> list[Verdict]:
+    """Spare what goes beyond the allowance; newest first."""
+    new = [v.name for v in reversed(snapshots) if not v.keep and v.name not in allowance.before]
+    spared = set(new[allowance.more :])
+    later = f"its turn comes later: {allowance.more} snapshots a round"
+    return [replace(v, keep=True, reason=later) if v.name in spared else v for v in snapshots]
 
 
 def _precious(listing: Listing) -> dict[str, str]:
@@ -95,16 +137,33 @@ def _judge_snapshot(entry: Entry, precious: dict[str, str], horizon: datetime) -
     return False, f"older than {horizon:%Y-%m-%d %H:%M}"
 
 
+@dataclass(frozen=True)
+class _Oldest:
+    """When the oldest snapshot that stays was taken, and the reasons that follow, once for all."""
+
+    at: datetime
+    younger: str
+    before: str
+
+
+def _oldest(bases: Sequence[Manifest]) -> _Oldest | None:
+    at = min((base.taken_at for base in bases), default=None)
+    if at is None:
+        return None
+    what = f"the oldest snapshot that stays, of {at:%Y-%m-%d %H:%M}"
+    return _Oldest(at, f"younger than {what}", f"before {what}")
+
+
 def _judge_segments(holdings: Holdings, bases: Sequence[Manifest]) -> Iterator[Verdict]:
-    oldest = min((base.taken_at for base in bases), default=None)
+    oldest = _oldest(bases)
     after = {replid: _needed_after(replid, holdings, bases) for replid in holdings.timelines}
     for name in holdings.log.names:
         keep, reason = _judge_segment(name, after, oldest)
-        yield Verdict(What.SEGMENT, name.stem, keep, reason, (name.manifest_key, name.object_key))
+        yield Verdict(What.SEGMENT, name, keep, reason)
 
 
 def _judge_segment(
-    name: SegmentName, after: dict[str, int | None], oldest: datetime | None
+    name: SegmentName, after: dict[str, int | None], oldest: _Oldest | None
 ) -> tuple[bool, str]:
     if oldest is None:
         return True, "there is no good snapshot"
@@ -113,9 +172,9 @@ def _judge_segment(
     start = after[name.replid]
     if start is not None and name.end > start:
         return True, "follows on a snapshot that stays"
-    if _arrived(name) >= oldest:
-        return True, f"younger than the oldest snapshot that stays, of {oldest:%Y-%m-%d %H:%M}"
-    return False, f"before the oldest snapshot that stays, of {oldest:%Y-%m-%d %H:%M}"
+    if _arrived(name) >= oldest.at:
+        return True, oldest.younger
+    return False, oldest.before
 
 
 def _needed_after(replid: str, holdings: Holdings, bases: Sequence[Manifest]) -> int | None:
@@ -138,11 +197,11 @@ def _judge_halves(holdings: Holdings, *, horizon: datetime) -> Iterator[Verdict]
     for orphan in holdings.snapshots.orphans:
         keep = orphan.taken_at >= horizon
         reason = "no manifest yet: may be under way" if keep else "an unfinished transfer"
-        yield Verdict(What.HALF, orphan.id, keep, reason, snapshot_keys(orphan.id))
+        yield Verdict(What.HALF, orphan.id, keep, reason)
     for key in holdings.log.halves:
         if (parsed := parse_key(key)) is not None:
             keep, reason = _judge_half_segment(parsed[0], holdings.log.names, horizon)
-            yield Verdict(What.HALF, key, keep, reason, (key,))
+            yield Verdict(What.HALF, key, keep, reason)
 
 
 def _judge_half_segment(
@@ -162,7 +221,7 @@ def _judge_leases(terms: Sequence[int]) -> Iterator[Verdict]:
     old = set(old_terms(list(terms)))
     for term in terms:
         reason = "an old term" if term in old else f"one of the last {KEPT_TERMS} terms"
-        yield Verdict(What.LEASE, key_of(term), term not in old, reason, (key_of(term),))
+        yield Verdict(What.LEASE, key_of(term), term not in old, reason)
 
 
 def _arrived(name: SegmentName) -> datetime:

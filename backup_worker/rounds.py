@@ -3,9 +3,9 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from backup_worker.catalog import Catalog
+from backup_worker.catalog import Catalog, Listing
 from backup_worker.clock import Clocks
 from backup_worker.demand import Demand
 from backup_worker.errors import BackupError
@@ -96,21 +96,11 @@ class Rounds:
         """Read the store's newest snapshot; return the seconds until one is due."""
         listing = catalog.list()
         now, wall = self.clocks.steady(), self.clocks.wall()
-        failed = next((entry.failed for entry in listing.entries if entry.good), False)
-        self.standing = replace(self.standing, proof_failed=failed)
+        self.standing = _seen(self.standing, listing, now=now, wall=wall)
         age = None
         if (latest := listing.latest) is not None:
             age = (wall - latest.taken_at).total_seconds()
             self.demand.met_since(latest.taken_at)
-            proven = next((entry.proof for entry in listing.entries if entry.proven), None)
-            self.standing = replace(
-                self.standing,
-                snapshot=latest.id,
-                taken=now - max(0.0, age),
-                proven_at=None
-                if proven is None
-                else now - max(0.0, (wall - proven.at).total_seconds()),
-            )
         own = self._own_success
         return seconds_until_due(
             interval=self.interval.total_seconds(),
@@ -132,3 +122,27 @@ class Rounds:
         self.standing = replace(self.standing, problem=problem)
         self.alive()
         return pause
+
+
+def _seen(standing: Standing, listing: Listing, *, now: float, wall: datetime) -> Standing:
+    """Take in what a store holds; `now` is of the steady clock.
+
+    A snapshot that is known keeps its age: the wall clock may have jumped since.
+    """
+    dated = [entry for entry in listing.entries if entry.good and not entry.ahead]
+    standing = replace(standing, proof_failed=bool(dated) and dated[0].failed)
+    if (latest := listing.latest) is None:
+        return standing
+    proof = next((entry.proof for entry in dated if entry.proven), None)
+    known = latest.id == standing.snapshot
+    return replace(
+        standing,
+        snapshot=latest.id,
+        taken=standing.taken if known else _since(latest.taken_at, now=now, wall=wall),
+        proven_at=None if proof is None else _since(proof.at, now=now, wall=wall),
+    )
+
+
+def _since(moment: datetime, *, now: float, wall: datetime) -> float:
+    """Return a moment of the wall clock on the steady one."""
+    return now - max(0.0, (wall - moment).total_seconds())

@@ -149,6 +149,6 @@ def load(state: Path, *, now: float) -> WorkerStatus | None:
     """Return what the worker of a state directory last wrote; None if it does not run."""
     try:
         status = decode((state / FILE_NAME).read_text())
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
     return status if abs(now - status.at) <= STALE_SECONDS else None

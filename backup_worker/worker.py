@@ -39,11 +39,12 @@ _LOG_SECONDS = 10.0
 class Parts:
     """What a worker works with; opening a store may fail and is tried again.
 
+    `destination` is given what to call while its store takes bytes, from any thread.
     `lease_store` answers or fails within seconds. `following` is None when the log is off.
     `rounds` gets a store that only the holder of the lease `term` may change.
     """
 
-    destination: Callable[[], Destination]
+    destination: Callable[[Callable[[], None]], Destination]
     lease_store: Callable[[], Store]
     following: Callable[[Destination, Demand], Following | None]
     rounds: Callable[[Destination, int, Demand], Rounds]
@@ -82,7 +83,8 @@ class Worker:
         with ExitStack() as stack:
             stack.enter_context(self._heart.beating())
             self._serve_metrics(stack)
-            destination = self._opened(self.parts.destination)
+            alive = self._heart.sign_of_life
+            destination = self._opened(lambda: self.parts.destination(alive))
             self._store = ObservedStore(self._opened(self.parts.lease_store))
             lease = Lease(self._store, self.me, clock=self.clocks.steady)
             self._following = self.parts.following(destination, self.demand)

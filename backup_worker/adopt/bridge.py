@@ -86,6 +86,12 @@ class SourceBridge:
             frozen=self._server.frozen,
         )
 
+    @property
+    def used_memory(self) -> int:
+        """Return how many bytes it takes; 0 when it does not run."""
+        state = self.state()
+        return 0 if state is None else state.used_memory
+
     def freeze(self) -> None:
         """Hold the source's writes back, take over the last of them, and let go of it."""
         server = self._running()

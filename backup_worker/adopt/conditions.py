@@ -52,10 +52,14 @@ class Cluster:
 
 @dataclass(frozen=True)
 class Bridge:
-    """The server in between: its program and the memory (bytes) it may take."""
+    """The server in between: its program and the memory (bytes) it may take.
+
+    `copied` (bytes) is what it takes already: the copy, once that was made.
+    """
 
     binary: Binary
     memory: int
+    copied: int = 0
 
 
 def findings(
@@ -138,7 +142,7 @@ def _memory(source: SourceState, cluster: Cluster, bridge: Bridge) -> Finding:
     text = f"the source holds {source.total} keys in {used} bytes"
     if limit and used > limit:
         return _refused("memory", f"{text}, the nodes' maxmemory is {limit}: raise maxmemory")
-    if used * _ROOM > bridge.memory:
+    if used * _ROOM > bridge.memory + bridge.copied:
         return _refused("memory", f"{text}, beside the backup worker {bridge.memory} are free")
     if limit and used > 0.8 * limit:
         return _warning("memory", f"{text}: more than 80 % of the nodes' maxmemory {limit}")

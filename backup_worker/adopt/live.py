@@ -27,6 +27,7 @@ from backup_worker.progress import Report, ignore
 from backup_worker.proving import scratch
 from backup_worker.restore import decision, live
 from backup_worker.restore import journal as journals
+from backup_worker.restore.absent import ways_on
 from backup_worker.restore.conditions import cluster_trouble
 from backup_worker.restore.journal import Journal, SourceBefore, Stage
 from backup_worker.restore.loader import Target
@@ -68,9 +69,10 @@ class Outcome:
     seconds: dict[str, float]
 
 
-def prepare(target: Target, source: Source, *, replace: bool) -> Plan:
+def prepare(target: Target, source: Source, *, replace: bool, copied: int = 0) -> Plan:
     """Look at both sides and judge; touches nothing. Raises ClusterUnreachable.
 
+    `copied` (bytes) is what the server in between takes already.
     Raises RefusedForSafety where a restore or an adoption is open already.
     """
     live.require_no_open_restore(target.state)
@@ -84,7 +86,7 @@ def prepare(target: Target, source: Source, *, replace: bool) -> Plan:
     state = ask(source)
     seen = look(target.access, nodes, scratch=lambda: None)
     cluster = _cluster(target, seen, master)
-    bridge = Bridge(scratch.find_binary(), memory.available())
+    bridge = Bridge(scratch.find_binary(), memory.available(), copied)
     found = conditions.findings(state, cluster, bridge, replace=replace)
     troubles = cluster_trouble(seen, master)
     found += [Finding("cluster", conditions.Level.REFUSED, text) for text in troubles]
@@ -109,7 +111,7 @@ def adopt(
         safety = None if plan.empty else safety_snapshot(report)
         bridge.load()
         # Minutes may have passed: look again before a node is touched.
-        plan = prepare(target, plan.source, replace=not plan.empty)
+        plan = prepare(target, plan.source, replace=not plan.empty, copied=bridge.used_memory)
         conditions.require_none_refused(plan.findings, subject=str(plan.source.address))
         journal = begin(plan, safety, now)
         runner = _runner(target, bridge, report)
@@ -121,13 +123,25 @@ def adopt(
         return _outcome(journal, seen, runner, bridge)
 
 
-def resume(target: Target, source: Source, journal: Journal, *, report: Report = ignore) -> Outcome:
-    """Finish an open adoption; before the switch all of it is done again."""
+def resume(
+    target: Target,
+    source: Source,
+    journal: Journal,
+    *,
+    force: bool = False,
+    report: Report = ignore,
+) -> Outcome:
+    """Finish an open adoption; before the switch all of it is done again.
+
+    `force` goes on without the replicas and sentinels that do not answer.
+    """
     with _bridge(target, source, journal, report) as bridge:
         runner = _runner(target, bridge, report)
+        if force:
+            journal = runner.leave_out_absent(journal)
         if not is_switched(journal, runner.look(journal)):
             _require_same_process(source, journal)
-            journal = _reopened(target, source, journal, runner)
+            journal, _ = _reopened(runner, source, journal)
         seen = runner.resume(journal)
         # It may have been restarted, and be writable, since it was closed; or be gone for good.
         with suppress(redis.RedisError, OSError):
@@ -135,13 +149,23 @@ def resume(target: Target, source: Source, journal: Journal, *, report: Report =
         return _outcome(journal, seen, runner, bridge)
 
 
-def undo(target: Target, source: Source, journal: Journal, *, report: Report = ignore) -> None:
-    """Let the source be written again and bring the cluster back to where it was.
+def undo(
+    target: Target,
+    source: Source,
+    journal: Journal,
+    *,
+    force: bool = False,
+    report: Report = ignore,
+) -> str:
+    """Let the source be written again and bring the cluster back; return how the source is now.
 
     Raises RefusedForSafety once the cluster has taken over: it may have acknowledged writes.
+    `force` goes on without the replicas and sentinels that do not answer, and without the source.
     """
     with _bridge(target, source, journal, report) as bridge:
         runner = _runner(target, bridge, report)
+        if force:
+            journal = runner.leave_out_absent(journal)
         if is_switched(journal, runner.look(journal)):
             raise RefusedForSafety(
                 operation="undo the adoption of",
@@ -149,7 +173,9 @@ def undo(target: Target, source: Source, journal: Journal, *, report: Report = i
                 cause="the cluster has taken over and may have acknowledged writes since",
                 hint="`redis-ha adopt --resume` finishes it",
             )
-        _bring_back(runner, _reopened(target, source, journal, runner))
+        journal, left = _reopened(runner, source, journal, force=force)
+        _bring_back(runner, journal, left)
+        return left
 
 
 def begin(plan: Plan, safety_snapshot: str | None, now: datetime) -> Journal:
@@ -173,10 +199,15 @@ def is_switched(journal: Journal, seen: Seen) -> bool:
     return master.view.role == "master" and master.holds(journal.scratch_replids)
 
 
+def may_be_closed(journal: Journal) -> bool:
+    """Say whether the source may have been closed, and not been opened since; pure."""
+    return journal.stage in {Stage.PROMOTE, Stage.RELEASE}
+
+
 def may_reopen(journal: Journal, seen: Seen) -> bool:
     """Say whether it is sure that the cluster has not taken over; pure."""
     master = seen.node(journal.master)
-    if journal.stage in {Stage.HOLD, Stage.ATTACH}:
+    if not may_be_closed(journal):
         return True
     return master.view.role is not None and not is_switched(journal, seen)
 
@@ -220,18 +251,38 @@ def _runner(target: Target, bridge: SourceBridge, report: Report) -> Runner:
     )
 
 
-def _reopened(target: Target, source: Source, journal: Journal, runner: Runner) -> Journal:
-    """Let the source be written again, and note that what the nodes hold is old from now on."""
+def _reopened(
+    runner: Runner, source: Source, journal: Journal, *, force: bool = False
+) -> tuple[Journal, str]:
+    """Let the source be written again, and note that what the nodes hold is old from now on.
+
+    Returns how the source is now as well.
+    """
     if not may_reopen(journal, runner.look(journal)):
         raise _stuck(journal, "the master does not answer: it may have taken over", "start it")
+    left = _reopen(source, journal, force=force)
+    journal = replace(journal, stage=Stage.HOLD)
+    journals.save(journal, runner.state)
+    return journal, left
+
+
+def _reopen(source: Source, journal: Journal, *, force: bool) -> str:
+    """Open it and say so; a failure counts only where it may have been closed.
+
+    Before that it was held back at most, which ends by itself: if it died, or the way to it did,
+    that is no reason to leave the cluster between two data sets.
+    """
     try:
         source.reopen()
     except (redis.RedisError, OSError) as error:
-        cause = f"the source can't be opened again: {discovery.one_line(error)}"
-        raise _stuck(journal, cause, RESUME_OR_UNDO) from error
-    journal = replace(journal, stage=Stage.HOLD)
-    journals.save(journal, target.state)
-    return journal
+        problem = discovery.one_line(error)
+        if not may_be_closed(journal):
+            return f"the source was not closed, and can't be asked now ({problem})"
+        if force:
+            return f"the source may refuse writes until it is restarted ({problem})"
+        hint = f"{RESUME_OR_UNDO}; without the source: `redis-ha adopt --undo --force`"
+        raise _stuck(journal, f"the source can't be opened again: {problem}", hint) from error
+    return "the source is writable again"
 
 
 def _require_same_process(source: Source, journal: Journal) -> None:
@@ -242,19 +293,17 @@ def _require_same_process(source: Source, journal: Journal) -> None:
         raise _stuck(journal, cause, hint)
 
 
-def _bring_back(runner: Runner, journal: Journal) -> None:
+def _bring_back(runner: Runner, journal: Journal, left: str) -> None:
     """Undo; where the old data is gone what is left to do becomes a restore of its snapshot."""
     try:
-        # The master gets its own data back: no reason to close the source.
-        replace(runner, before_promote=lambda: None).undo(journal)
+        # The master gets its own data back: no reason to close the source, or to say it was.
+        replace(runner, before_promote=lambda: None, returning=True).undo(journal)
     except OldDataGone as error:
         safety = journal.safety_snapshot or ""
-        journals.save(
-            replace(journal, snapshot=safety, source=None, scratch_replids=()), runner.state
-        )
+        journals.save(live.begun_anew(journal, safety), runner.state)
         raise _stuck(
             journal,
-            "the source is writable again; what the cluster held is in the safety snapshot",
+            f"{left}; what the cluster held is in the safety snapshot",
             f"`backup-worker restore --resume --identity FILE` loads it ({safety})",
         ) from error
 
@@ -270,14 +319,16 @@ def _take_back(runner: Runner, bridge: SourceBridge, error: BaseException) -> No
         hint = "the cluster has taken over; `redis-ha adopt --resume` finishes what is left"
         raise _stuck(journal, cause, hint) from error
     try:
-        _bring_back(runner, _reopened(bridge.target, bridge.source, journal, runner))
+        journal, left = _reopened(runner, bridge.source, journal)
+        _bring_back(runner, journal, left)
     except (BackupError, redis.RedisError, OSError) as second:
         cause = f"{cause}; taking it back failed as well: {second}"
-        raise _stuck(journal, cause, f"it is still open: {RESUME_OR_UNDO}") from error
+        hint = f"it is still open: {ways_on(RESUME_OR_UNDO, journal, seen)}"
+        raise _stuck(journal, cause, hint) from error
     if decision.failover(journal, seen) is not None:
         raise _stuck(journal, *live.AFTER_FAILOVER) from error
     if isinstance(error, Exception):
-        hint = "it was taken back: the source is writable and the cluster is as before"
+        hint = f"it was taken back: {left}, the cluster is as before"
         raise _stuck(journal, cause, hint) from error
 
 

@@ -48,6 +48,7 @@ class Request:
     yes: bool
     resume: bool
     undo: bool
+    force: bool
     timeout: float
     as_json: bool
 
@@ -68,6 +69,7 @@ class Request:
 @click.option("--yes", "-y", is_flag=True, help="Don't ask.")
 @click.option("--resume", is_flag=True, help="Finish an adoption that was interrupted.")
 @click.option("--undo", is_flag=True, help="Take back an adoption that was interrupted.")
+@click.option("--force", is_flag=True, help="With these: go on without who does not answer.")
 @click.option(
     "--timeout",
     metavar="SECONDS",
@@ -96,7 +98,9 @@ def command(
     stopped: started again it is an ordinary writable Redis.
 
     What fails on the way is taken back by itself. After a kill before the switch the source
-    accepts writes again within 20 seconds, and --resume or --undo put the cluster in order.
+    accepts writes again within 20 seconds, and --resume or --undo put the cluster in order. Where a
+    replica was lost for good, --force with either goes on without it; --undo --force goes without
+    the source, too.
 
     \b
     Examples:
@@ -111,6 +115,8 @@ def command(
         ca=os.environ.get(CA) if ca is None else _read(Path(ca), "the CA's certificate"),
         **options,
     )
+    if request.force and not (request.resume or request.undo):
+        raise _usage("--force belongs to --resume and --undo", "all must be well to begin one")
     if request.tls and request.ca is None:
         raise _usage("--tls needs the source's CA", "add --ca FILE")
     if session.elsewhere:
@@ -150,10 +156,10 @@ def _go_on(target: Target, request: Request, source: Source) -> None:
     journal = _open_adoption(target)
     with display() as report:
         if request.undo:
-            live.undo(target, source, journal, report=report)
-            texts.print_undone(journal, as_json=request.as_json)
+            left = live.undo(target, source, journal, force=request.force, report=report)
+            texts.print_undone(journal, left, as_json=request.as_json)
             return
-        outcome = live.resume(target, source, journal, report=report)
+        outcome = live.resume(target, source, journal, force=request.force, report=report)
     texts.print_outcome(outcome, as_json=request.as_json)
 
 

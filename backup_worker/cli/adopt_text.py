@@ -25,6 +25,7 @@ def arguments(request: "Request") -> list[str]:
         "--yes": request.yes,
         "--resume": request.resume,
         "--undo": request.undo,
+        "--force": request.force,
         "--json": request.as_json,
     }
     words = [word for word, wanted in flags.items() if wanted]
@@ -78,9 +79,9 @@ def print_outcome(outcome: Outcome, *, as_json: bool) -> None:
     print_fields(lines)
 
 
-def print_undone(journal: Journal, *, as_json: bool) -> None:
-    """Say how both sides were left."""
+def print_undone(journal: Journal, left: str, *, as_json: bool) -> None:
+    """Say how both sides were left; `left` is what became of the source."""
     if as_json:
-        print_json({"source": journal.snapshot, "undone": True})
+        print_json({"source": journal.snapshot, "undone": True, "left": left})
         return
-    print_fields({"undone": f"{journal.snapshot} is writable, the cluster as it was before"})
+    print_fields({"undone": f"{journal.snapshot}: {left}, the cluster as it was before"})

@@ -1,8 +1,10 @@
 """`backup-worker list`: the snapshots in the store, newest first."""
 
+from datetime import UTC, datetime
+
 import click
 
-from backup_worker.catalog import Entry
+from backup_worker.catalog import TOLERANCE, Entry
 from backup_worker.cli import output
 from backup_worker.cli.describe import STYLES, describe
 from backup_worker.cli.session import Session, pass_session
@@ -30,7 +32,8 @@ def command(session: Session, as_json: bool) -> None:
     A snapshot is `proven` when its object was read back, decrypted and loaded by a server, and
     `failed` when that went wrong; the column PROOF says how long ago. Until then it is `not
     proven`: read back from the store whole, and signed by a trusted signer. What is not is `bad`,
-    with the reason. `latest` means the newest that is neither failed, bad nor a safety snapshot.
+    with the reason. `latest` means the newest that is neither failed, bad nor a safety snapshot,
+    nor dated in the future.
 
     \b
     Examples:
@@ -48,7 +51,7 @@ def command(session: Session, as_json: bool) -> None:
 
 
 def _row(entry: Entry) -> tuple[str, ...]:
-    age, size = output.human_age(entry.taken_at), output.human_size(max(entry.size, 0))
+    age, size = _age(entry.taken_at, datetime.now(UTC)), output.human_size(max(entry.size, 0))
     if entry.manifest is None:
         return (entry.id, "-", entry.state, "-", age, size, "-", "-", "-", entry.problem)
     manifest, proof = entry.manifest, entry.proof
@@ -64,3 +67,9 @@ def _row(entry: Entry) -> tuple[str, ...]:
         f"{manifest.engine.name} {manifest.engine.version}",
         (proof.cause if proof else "") or entry.note,
     )
+
+
+def _age(taken_at: datetime, now: datetime) -> str:
+    if taken_at > now + TOLERANCE:
+        return f"in {output.human_age(now, now=taken_at)}"
+    return output.human_age(taken_at, now=now)

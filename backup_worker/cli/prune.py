@@ -10,7 +10,7 @@ import click
 from backup_worker.cli import output
 from backup_worker.cli.session import Session, pass_session
 from backup_worker.holdings import read_holdings
-from backup_worker.log.segment import LOG, SegmentName, parse_key
+from backup_worker.log.segment import SegmentName
 from backup_worker.pruning import Pruned, prune
 from backup_worker.retention import Verdict, What, plan_retention
 
@@ -26,9 +26,9 @@ def command(session: Session, dry_run: bool, as_json: bool) -> None:
     """Delete snapshots older than REDIS_BACKUP_RETENTION hours and the log before those that stay.
 
     What was never finished and old lease terms go too. The last proven snapshot, the last good one
-    and the log after them always stay. The worker prunes by itself after each snapshot. A store
-    that does not let the worker delete is no error: objects are marked there, and its own rules
-    remove them.
+    and the log after them always stay. The worker prunes by itself after each snapshot, three past
+    ones at most; this command deletes all at once, by this machine's clock. A store that does not
+    let the worker delete is no error: objects are marked there, and its own rules remove them.
 
     \b
     Examples:
@@ -71,25 +71,19 @@ def _rows(verdicts: Sequence[Verdict]) -> Iterator[tuple[str, str, str, str]]:
 
 def _fate(verdict: Verdict) -> tuple[str, bool, str, str]:
     """Return what neighbours have to share to be told in one row."""
-    together = verdict.name
-    if verdict.what is What.SEGMENT:
-        together = verdict.name.removeprefix(LOG).partition("/")[0]
-    elif verdict.what is What.LEASE:
-        together = ""
+    if isinstance(verdict.subject, SegmentName):
+        together = verdict.subject.replid
+    else:
+        together = "" if verdict.what is What.LEASE else verdict.subject
     return verdict.what, verdict.keep, verdict.reason, together
 
 
 def _summary(alike: Sequence[Verdict]) -> str:
-    first, last = (_segment(verdict) for verdict in (alike[0], alike[-1]))
-    if first is None or last is None:
+    first, last = alike[0].subject, alike[-1].subject
+    if isinstance(first, str) or isinstance(last, str):
         return f"{len(alike)}: {alike[0].name} to {alike[-1].name}"
     where = first.replid[:_SHORT_ID]
     return f"{len(alike)} of {where}, {first.start}..{last.end}"
-
-
-def _segment(verdict: Verdict) -> SegmentName | None:
-    parsed = parse_key(verdict.keys[0])
-    return parsed[0] if parsed else None
 
 
 def _marked(pruned: Pruned) -> str:

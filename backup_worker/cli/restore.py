@@ -55,7 +55,7 @@ from backup_worker.cli.session import Session, pass_session
 @click.option("--values", is_flag=True, help="Show the values of the commands found.")
 @click.option("--yes", "-y", is_flag=True, help="Don't ask.")
 @click.option("--dry-run", is_flag=True, help="Check everything, change nothing.")
-@click.option("--force", is_flag=True, help="Go on although a replica does not answer.")
+@click.option("--force", is_flag=True, help="Go on without the replicas that do not answer.")
 @click.option("--no-safety-snapshot", is_flag=True, help="Don't snapshot what is replaced.")
 @click.option(
     "--timeout",
@@ -84,7 +84,8 @@ def command(session: Session, /, **options: Any) -> None:
 
     A restore that fails on the way is taken back by itself. One that was killed is finished by
     --resume or taken back by --undo, from any point; if the old data is gone by then,
-    --undo --identity FILE loads the safety snapshot.
+    --undo --identity FILE loads the safety snapshot. Where a replica was lost for good, --force
+    with either goes on without it.
 
     With --from a plain RDB file goes the same way, one that no store holds: neither signature
     nor key belong to it, the scratch server proves that it can be loaded. Until the restore has

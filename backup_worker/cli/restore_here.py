@@ -215,7 +215,9 @@ class Restore:
                 texts.confirm("Go on?", from_stdin=request.identity == "-")
             way = live.resume if request.resume else live.undo
             with display() as report:
-                outcome = way(target, journal, open_data=open_data, report=report)
+                outcome = way(
+                    target, journal, open_data=open_data, force=request.force, report=report
+                )
             texts.print_outcome(outcome, as_json=request.as_json)
 
     def _data_to_go_on(self, journal: Journal) -> OpenData | None:

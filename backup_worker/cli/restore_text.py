@@ -117,6 +117,8 @@ def print_outcome(outcome: Outcome, *, as_json: bool) -> None:
         "holds": _held(outcome),
         "seconds": seconds,
     }
+    if outcome.left_out:
+        lines["without"] = f"{', '.join(outcome.left_out)} (no answer)"
     if outcome.safety_snapshot and outcome.snapshot not in {None, outcome.safety_snapshot}:
         lines["before"] = f"`backup-worker restore {outcome.safety_snapshot}` brings it back"
     print_fields(lines)

@@ -62,7 +62,7 @@ def _run(session: Session, health_file: Path, name: str) -> NoReturn:
         _idle(health_file)
     recipients = session.recipients
     settings = Settings(session.access, config, session.trusted)
-    opened = parts(settings, lambda: session.destination, session.lease_store)
+    opened = parts(settings, session.open_destination, session.lease_store)
     _warn_of_open_restore(config.state)
     with worker_id(config.state) as me:
         drill.clear(config.state)

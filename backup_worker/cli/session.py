@@ -1,6 +1,7 @@
 """What every command is given: the settings, the command line, and where output goes."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -64,9 +65,8 @@ class Session:
 
         return open_store(self.config.store_url, endpoint=self.config.s3_endpoint, quick=True)
 
-    @cached_property
-    def writing_store(self) -> "Store":
-        """The same store for streams: where it is slow, they wait in a spool on the disk."""
+    def _writing_store(self, moved: Callable[[], None]) -> "Store":
+        """Open the same store for streams: where it is slow, they wait in a spool on the disk."""
         from backup_worker.store.factory import open_store  # noqa: PLC0415
         from backup_worker.store.spooled import Spool  # noqa: PLC0415
 
@@ -74,7 +74,7 @@ class Session:
         if not config.store_url.startswith("s3:"):
             return self.store
         config.state.mkdir(mode=0o700, parents=True, exist_ok=True)
-        spool = Spool(config.state / "snapshot-spool", config.log.spool_bytes)
+        spool = Spool(config.state / "snapshot-spool", config.log.spool_bytes, moved)
         return open_store(config.store_url, endpoint=config.s3_endpoint, spool=spool)
 
     @cached_property
@@ -124,12 +124,16 @@ class Session:
     @property
     def destination(self) -> "Destination":
         """Where snapshots go; raises UsageError without a recipient or a signing key."""
+        return self.open_destination(lambda: None)
+
+    def open_destination(self, moved: Callable[[], None]) -> "Destination":
+        """Return where snapshots go; `moved` is called whenever its store took some of a stream."""
         from backup_worker.snapshot import Destination  # noqa: PLC0415
 
         recipients = self.recipients
         if self.signer is None:
             raise _missing("the signing key", "REDIS_BACKUP_SIGNING_KEY")
-        return Destination(self.writing_store, recipients, self.signer)
+        return Destination(self._writing_store(moved), recipients, self.signer)
 
     @property
     def proving(self) -> "Proving | None":

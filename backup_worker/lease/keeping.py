@@ -56,7 +56,7 @@ class Lease:
         """Renew what is held. Raises LeaseLost; StoreUnreachable while it still counts."""
         try:
             self._step()
-        except BackupError:
+        except Exception:
             self.require()
             raise
         self.require()
@@ -117,6 +117,10 @@ class Lease:
                 return
             except BackupError as error:
                 emit("lease-not-renewed", level=logging.WARNING, error=str(error))
+                pause = _AGAIN
+            except Exception as error:  # noqa: BLE001 - who depends on it must be told of its end
+                problem = f"unexpected {type(error).__name__}: {error}"
+                emit("lease-not-renewed", level=logging.WARNING, trace=True, error=problem)
                 pause = _AGAIN
 
     def _step(self) -> None:

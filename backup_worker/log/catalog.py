@@ -1,8 +1,10 @@
 """Which segments a store holds."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 
 from backup_worker.errors import ObjectNotFound, SnapshotCorrupt
 from backup_worker.log import segment as segments
@@ -63,11 +65,20 @@ class LogCatalog:
 
 
 def pair_up(objects: Iterable[StoredObject]) -> LogListing:
-    """Tell whole segments from halves; keys that are not of this format are left out."""
-    seen: dict[SegmentName, set[str]] = {}
-    for stored in objects:
-        if (parsed := segments.parse_key(stored.key)) is not None:
-            seen.setdefault(parsed[0], set()).add(stored.key)
-    names = tuple(sorted(name for name, keys in seen.items() if len(keys) == 2))
-    halves = (key for keys in seen.values() if len(keys) == 1 for key in keys)
-    return LogListing(names, tuple(sorted(halves)))
+    """Tell whole segments from halves; keys that are not of this format are left out.
+
+    Objects are sorted by key, as stores list them: then segments are sorted, and the two objects
+    of one are neighbours.
+    """
+    names, halves = [], []
+    for name, keys in groupby(_parsed(objects), key=itemgetter(0)):
+        manifests = [is_manifest for _, is_manifest in keys]
+        if len(manifests) == 2:
+            names.append(name)
+        else:
+            halves.append(name.manifest_key if manifests[0] else name.object_key)
+    return LogListing(tuple(names), tuple(halves))
+
+
+def _parsed(objects: Iterable[StoredObject]) -> Iterator[tuple[SegmentName, bool]]:
+    return (found for stored in objects if (found := segments.parse_key(stored.key)) is not None)

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from sys import intern
 from typing import Any
 
 from backup_worker.canonical import canonical_json
@@ -48,9 +49,9 @@ class Mark:
     time_ms: int
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True, order=True, slots=True)
 class SegmentName:
-    """What a segment's key says: sorts by timeline, then offset.
+    """What a segment's key says: sorts by timeline, then offset. A listing may hold a million.
 
     `last_ms` is the last mark's time; `term` that of the lease under which it was written.
     """
@@ -114,7 +115,7 @@ def parse_key(key: str) -> tuple[SegmentName, bool] | None:
     if match is None:
         return None
     start, end, last_ms, term = map(int, match.group(2, 3, 4, 5))
-    return SegmentName(match[1], start, end, last_ms, term), match[6] == MANIFEST_SUFFIX
+    return SegmentName(intern(match[1]), start, end, last_ms, term), match[6] == MANIFEST_SUFFIX
 
 
 def encode(segment: Segment) -> bytes:

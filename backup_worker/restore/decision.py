@@ -11,6 +11,9 @@ from backup_worker.restore.journal import Journal, NodeBefore, Stage
 from backup_worker.restore.survey import NodeState, Seen, SentinelState
 from redis_ha.connection import Address
 
+# From then on the master may have acknowledged writes on top of the restored data.
+_SWITCHED = frozenset({Stage.PROMOTE, Stage.RELEASE})
+
 
 @dataclass(frozen=True)
 class Hold:
@@ -114,6 +117,8 @@ def next_step(journal: Journal, seen: Seen) -> Step:
         return _settle(journal, seen)
     if _was_restarted_after_the_switch(journal, master):
         return GiveUp(f"{journal.master} was restarted after the switch: what it holds is unknown")
+    if master.view.role is None and journal.stage in _SWITCHED:
+        return Wait(f"master {journal.master}, which may have been switched, does not answer")
     if (hold := _not_held(journal, seen)) is not None:
         return hold
     return _replicate(journal, seen)
@@ -174,7 +179,7 @@ def failover(journal: Journal, seen: Seen) -> SentinelState | None:
 
 def _was_restarted_after_the_switch(journal: Journal, master: NodeState) -> bool:
     """It may hold acknowledged writes on top of the restored data, under a new history."""
-    switched = journal.stage in {Stage.PROMOTE, Stage.RELEASE}
+    switched = journal.stage in _SWITCHED
     before = next(node for node in journal.nodes if node.address == journal.master)
     return switched and master.view.role == "master" and master.view.run_id != before.run_id
 
@@ -243,7 +248,12 @@ def _settle(journal: Journal, seen: Seen) -> Step:
 
 
 def _names(states: Iterable[NodeState | SentinelState]) -> str:
-    return ", ".join(str(state.address) for state in states)
+    return ", ".join(_name(state) for state in states)
+
+
+def _name(state: NodeState | SentinelState) -> str:
+    silent = isinstance(state, NodeState) and state.view.role is None
+    return f"{state.address} (no answer)" if silent else str(state.address)
 
 
 def _not_held(journal: Journal, seen: Seen) -> Hold | None:

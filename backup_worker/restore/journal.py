@@ -7,7 +7,7 @@ did happen is asked of the cluster (decision.py). The file exists exactly while 
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from fcntl import LOCK_EX, LOCK_NB, flock
@@ -101,6 +101,18 @@ class Journal:
     point: Point | None = None
     source: SourceBefore | None = None
     empty: bool = False
+
+
+def entered(journal: Journal, stage: Stage) -> Journal:
+    """Return the journal of what is about to be done; pure.
+
+    An adoption's says as well whether its source may have been closed: from PROMOTE on, until it
+    is opened again, even if the nodes have to be attached once more.
+    """
+    closed = journal.source is not None and journal.stage in {Stage.PROMOTE, Stage.RELEASE}
+    if closed and stage in {Stage.HOLD, Stage.ATTACH}:
+        return journal
+    return replace(journal, stage=stage)
 
 
 def encode(journal: Journal) -> bytes:

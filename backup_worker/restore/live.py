@@ -25,6 +25,7 @@ from backup_worker.progress import Report, ignore
 from backup_worker.proving import scratch
 from backup_worker.restore import conditions, decision
 from backup_worker.restore import journal as journals
+from backup_worker.restore.absent import ways_on
 from backup_worker.restore.journal import Journal, NodeBefore, Point, SentinelBefore, Stage
 from backup_worker.restore.loader import OpenData, ScratchLoader, Target
 from backup_worker.restore.rdb_file import Restorable
@@ -82,7 +83,8 @@ class Outcome:
     """A finished restore; `seconds` by phase.
 
     `snapshot` is None when the data from before was brought back; `full_syncs` counts replicas
-    that could not go on by partial resynchronisation, None when the switch was made earlier.
+    that could not go on by partial resynchronisation, None when the switch was made earlier;
+    `left_out` names whom it went on without (--force).
     """
 
     snapshot: str | None
@@ -92,6 +94,7 @@ class Outcome:
     full_syncs: int | None
     seconds: dict[str, float]
     point: Point | None = None
+    left_out: tuple[str, ...] = ()
 
 
 def prepare(target: Target, data: Restorable, *, force: bool, replay: Replay | None = None) -> Plan:
@@ -166,31 +169,48 @@ def restore(
         try:
             seen = runner.finish(journal)
         except BaseException as error:
-            _take_back(runner, error)
+            _take_back(runner, error, force=force)
             raise
         return _outcome(journal, seen, runner, loader)
 
 
 def resume(
-    target: Target, journal: Journal, *, open_data: OpenData | None, report: Report = ignore
+    target: Target,
+    journal: Journal,
+    *,
+    open_data: OpenData | None,
+    force: bool = False,
+    report: Report = ignore,
 ) -> Outcome:
-    """Finish an open restore; loads the snapshot again only where that is still needed."""
+    """Finish an open restore; loads the snapshot again only where that is still needed.
+
+    `force` goes on without the replicas and sentinels that do not answer.
+    """
     with ScratchLoader(
         target, journal.snapshot, journal.master, open_data, report, journal.point
     ) as loader:
         runner = _runner(target, loader, report)
+        if force:
+            journal = runner.leave_out_absent(journal)
         return _outcome(journal, runner.resume(journal), runner, loader)
 
 
 def undo(
-    target: Target, journal: Journal, *, open_data: OpenData | None, report: Report = ignore
+    target: Target,
+    journal: Journal,
+    *,
+    open_data: OpenData | None,
+    force: bool = False,
+    report: Report = ignore,
 ) -> Outcome:
     """Take an open restore back; where the old data is gone, by loading the safety snapshot.
 
-    The latter only with `open_data`; else raises OldDataGone, which says so.
+    The latter only with `open_data`; else raises OldDataGone, which says so. `force`: see `resume`.
     """
     with ScratchLoader(target, journal.snapshot, journal.master, None, report) as loader:
         runner = _runner(target, loader, report)
+        if force:
+            journal = runner.leave_out_absent(journal)
         try:
             seen = runner.undo(journal)
             if decision.failover(journal, seen) is not None:
@@ -199,9 +219,10 @@ def undo(
         except OldDataGone:
             if open_data is None or journal.safety_snapshot is None:
                 raise
-    journal = replace(journal, snapshot=journal.safety_snapshot, point=None, scratch_replids=())
+    journal = begun_anew(journal, journal.safety_snapshot)
     journals.save(journal, target.state)
-    return resume(target, journal, open_data=open_data, report=report)
+    outcome = resume(target, journal, open_data=open_data, force=force, report=report)
+    return replace(outcome, left_out=_texts(runner.left_out) + outcome.left_out)
 
 
 def begin(plan: Plan, safety_snapshot: str | None, now: datetime) -> Journal:
@@ -215,6 +236,21 @@ def begin(plan: Plan, safety_snapshot: str | None, now: datetime) -> Journal:
         size=plan.size,
     )
     return replace(journal, point=plan.point)
+
+
+def begun_anew(journal: Journal, safety_snapshot: str) -> Journal:
+    """Return the journal of restoring what was there before; pure.
+
+    Nothing is switched yet: whatever the master holds, restarted or not, is to be replaced.
+    """
+    return replace(
+        journal,
+        snapshot=safety_snapshot,
+        stage=Stage.HOLD,
+        point=None,
+        source=None,
+        scratch_replids=(),
+    )
 
 
 def opened(
@@ -257,7 +293,7 @@ def _runner(
     )
 
 
-def _take_back(runner: Runner, error: BaseException) -> None:
+def _take_back(runner: Runner, error: BaseException, *, force: bool) -> None:
     """Undo after a failure where the old data is still there; else leave the journal open.
 
     Raises an error that says which of the two it was; an interruption stays one.
@@ -269,17 +305,21 @@ def _take_back(runner: Runner, error: BaseException) -> None:
     seen = runner.look(journal)
     moved = decision.failover(journal, seen) is not None
     if not (moved or decision.is_intact(journal, seen.node(journal.master))):
-        raise _failed(journal, cause, f"the restore is still open: {RESUME_OR_UNDO}") from error
+        raise _failed(journal, cause, _still_open(journal, seen)) from error
     try:
-        runner.undo(journal)
+        runner.undo(runner.leave_out_absent(journal) if force else journal)
     except (BackupError, redis.RedisError, OSError) as second:
         cause = f"{cause}; taking it back failed as well: {second}"
-        raise _failed(journal, cause, f"the restore is still open: {RESUME_OR_UNDO}") from error
+        raise _failed(journal, cause, _still_open(journal, seen)) from error
     if moved:
         raise _failed(journal, *AFTER_FAILOVER) from error
     if isinstance(error, Exception):
         hint = "it was taken back: the cluster holds the data from before"
         raise _failed(journal, cause, hint) from error
+
+
+def _still_open(journal: Journal, seen: Seen) -> str:
+    return f"the restore is still open: {ways_on(RESUME_OR_UNDO, journal, seen)}"
 
 
 def _failed(journal: Journal, cause: str, hint: str) -> Stuck:
@@ -295,7 +335,12 @@ def _outcome(journal: Journal, seen: Seen, runner: Runner, loader: ScratchLoader
         full_syncs=runner.full_syncs,
         seconds=loader.seconds | runner.seconds,
         point=journal.point,
+        left_out=_texts(runner.left_out),
     )
+
+
+def _texts(addresses: tuple[Address, ...]) -> tuple[str, ...]:
+    return tuple(str(address) for address in addresses)
 
 
 def _free_bytes(state: Path) -> int:

@@ -12,6 +12,7 @@ from backup_worker.errors import BackupError, RefusedForSafety
 from backup_worker.progress import Progress, Report, ignore
 from backup_worker.restore import actions, decision
 from backup_worker.restore import journal as journals
+from backup_worker.restore.absent import absent, ways_on, without_absent
 from backup_worker.restore.decision import (
     Attach,
     Clear,
@@ -75,7 +76,8 @@ class Runner:
 
     `size` (bytes) is what each node receives, for the progress; `full_syncs` counts the replicas
     that the new master had to send everything to, None when the switch was not made here.
-    `before_promote` is called once all is equal, right before the master is one again.
+    `before_promote` is called once all is equal, right before the master is one again. `left_out`
+    are those that it goes on without. `returning` leaves the journal's stage alone.
     """
 
     access: Access
@@ -91,6 +93,8 @@ class Runner:
     ways_on: str = RESUME_OR_UNDO
     seconds: dict[str, float] = field(default_factory=dict)
     full_syncs: int | None = None
+    returning: bool = False
+    left_out: tuple[Address, ...] = ()
     _phase: str = "hold"
 
     def finish(self, journal: Journal) -> Seen:
@@ -109,6 +113,14 @@ class Runner:
         """Bring the cluster back to where it was and close the journal."""
         actions.resume_writes(self.access, journal.master)
         return self._drive(journal, decision.next_undo)
+
+    def leave_out_absent(self, journal: Journal) -> Journal:
+        """Go on without the replicas and sentinels that do not answer now, and write that down."""
+        seen = self.look(journal)
+        self.left_out += absent(journal, seen)
+        journal = without_absent(journal, seen)
+        journals.save(journal, self.state)
+        return journal
 
     def look(self, journal: Journal) -> Seen:
         """See the cluster as it is now."""
@@ -130,7 +142,7 @@ class Runner:
             if (signature := _signature(seen, step)) != before:
                 deadline, before = self.clock() + self.patience, signature
             if self.clock() > deadline:
-                raise self._stuck(journal, problem)
+                raise self._stuck(journal, problem, seen)
 
     def _attempt(self, step: Step, journal: Journal, seen: Seen) -> tuple[Journal, str]:
         """Perform a step; a node that fails to answer is asked again until patience ends."""
@@ -216,7 +228,7 @@ class Runner:
 
     def _enter(self, journal: Journal, stage: Stage) -> Journal:
         """Write the intent down before the act."""
-        journal = replace(journal, stage=stage)
+        journal = journal if self.returning else journals.entered(journal, stage)
         journals.save(journal, self.state)
         return journal
 
@@ -234,12 +246,12 @@ class Runner:
     def _account(self, began: float) -> None:
         self.seconds[self._phase] = self.seconds.get(self._phase, 0.0) + self.clock() - began
 
-    def _stuck(self, journal: Journal, problem: str) -> Stuck:
+    def _stuck(self, journal: Journal, problem: str, seen: Seen) -> Stuck:
         return Stuck(
             operation=self.operation,
             subject=journal.snapshot,
             cause=f"no progress for {self.patience:.0f} s: {problem}",
-            hint=self.ways_on,
+            hint=ways_on(self.ways_on, journal, seen),
         )
 
     def _dead_end(self, step: RestoreSafety | GiveUp, journal: Journal) -> Stuck:

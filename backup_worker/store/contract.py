@@ -19,7 +19,7 @@ class TransientStoreError(StoreUnreachable):
     """It failed this time and may well succeed the next: a reset, a timeout, a 503."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class StoredObject:
     """An object's name and its length in bytes."""
 

@@ -6,7 +6,7 @@ import fcntl
 import os
 import secrets
 import time
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
@@ -53,9 +53,9 @@ class FileStore:
         """Write an object and make it survive a crash of the machine."""
         path = self._path(key)
         self._sweep_once()
-        if if_absent and path.is_file():
-            raise _already_exists(key)
         with self._translated("put", key):
+            if if_absent and path.is_file():
+                raise _already_exists(key)
             file = self._create_temporary(path.parent)
         temporary = Path(os.fsdecode(file.name))
         try:
@@ -63,8 +63,7 @@ class FileStore:
             with self._translated("put", key), file:
                 _publish(file, path, if_absent=if_absent)
         finally:
-            file.close()
-            temporary.unlink(missing_ok=True)
+            self._tidy(file, temporary)
             self._remove_empty_directories(path, key)
         return StoredObject(key, size)
 
@@ -85,11 +84,11 @@ class FileStore:
             return StoredObject(key, path.stat().st_size)
 
     def list(self, prefix: str = "") -> Iterator[StoredObject]:
-        """Yield the objects under a prefix, whole in memory for the sorting."""
+        """Yield the objects under a prefix, the names of one directory after another in memory."""
         require_prefix(prefix)
         with self._translated("list", prefix or str(self._root)):
-            found = [described for path in self._files() for described in self._describe(path)]
-        yield from sorted((o for o in found if o.key.startswith(prefix)), key=lambda o: o.key)
+            for path in self._files(self._root, prefix):
+                yield from self._describe(path)
 
     def expire(self, key: str) -> None:
         """Refuse: nobody removes marked files."""
@@ -103,13 +102,14 @@ class FileStore:
                 path.unlink()
             except _ABSENT:
                 return
-            sync_directory(path.parent)
+            with contextlib.suppress(FileNotFoundError):  # emptied and removed by another `delete`
+                sync_directory(path.parent)
         self._remove_empty_directories(path, key)
 
     def _path(self, key: str) -> Path:
         require_key(key)
         path = self._root / key
-        if not path.resolve().is_relative_to(self._resolved):
+        if not Path(os.path.realpath(path)).is_relative_to(self._resolved):
             raise RefusedForSafety(
                 operation="open",
                 subject=key,
@@ -118,14 +118,35 @@ class FileStore:
             )
         return path
 
-    def _files(self) -> Iterator[Path]:
-        for directory, names, files in os.walk(self._root, onerror=_raise):
-            names[:] = [name for name in names if not name.startswith(".")]
-            yield from (Path(directory, name) for name in files if not name.startswith("."))
+    def _files(self, directory: Path, prefix: str) -> Iterator[Path]:
+        """Walk in the order of the keys: a directory's place is that of its name and a slash."""
+        folder = "" if directory == self._root else f"{self._key(directory)}/"
+        for name in self._names(directory):
+            key = folder + name
+            if not key.startswith(prefix) and not (name.endswith("/") and prefix.startswith(key)):
+                continue
+            if name.endswith("/"):
+                yield from self._files(directory / name, prefix)
+            else:
+                yield directory / name
+
+    def _names(self, directory: Path) -> Sequence[str]:
+        """Name what is in a directory, sorted, directories with a slash; links to some are none."""
+        try:
+            with os.scandir(directory) as found:
+                names = [_named(entry) for entry in found if not entry.name.startswith(".")]
+        except FileNotFoundError:  # emptied by a `delete` since it was listed
+            if directory == self._root:
+                raise
+            return []
+        return sorted(filter(None, names))
+
+    def _key(self, path: Path) -> str:
+        return path.relative_to(self._root).as_posix()
 
     def _describe(self, path: Path) -> Iterator[StoredObject]:
         with contextlib.suppress(FileNotFoundError):  # deleted since it was listed
-            yield StoredObject(path.relative_to(self._root).as_posix(), path.stat().st_size)
+            yield StoredObject(self._key(path), path.stat().st_size)
 
     def _create_temporary(self, directory: Path) -> FileIO:
         """Make a new file, locked while it is open."""
@@ -148,6 +169,13 @@ class FileStore:
         except FileExistsError:
             raise NotADirectoryError(errno.ENOTDIR, f"{directory} is an object") from None
         sync_directory(directory.parent)
+
+    def _tidy(self, file: FileIO, temporary: Path) -> None:
+        """Close and remove; what can't be removed is hidden, and swept by a later process."""
+        with contextlib.suppress(OSError):
+            file.close()
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
     def _remove_empty_directories(self, path: Path, key: str) -> None:
         for directory in list(path.parents)[: key.count("/")]:
@@ -189,7 +217,7 @@ class FileStore:
 
     def _diagnose(self, operation: str, error: OSError) -> tuple[type[BackupError], str]:
         if error.errno in _FULL:
-            return StoreFull, f"{self._free_space()}; free some, or shorten the retention"
+            return StoreFull, f"{self._free_space()}free some, or shorten the retention"
         if operation in {"get", "head"} and isinstance(error, _ABSENT):
             return ObjectNotFound, "`backup-worker list` shows what is there"
         if operation == "delete" and error.errno in _FORBIDDEN:
@@ -199,8 +227,17 @@ class FileStore:
         return StoreUnreachable, f"check that {self._root} is mounted and that you may write to it"
 
     def _free_space(self) -> str:
-        disk = os.statvfs(self._root)
-        return f"{disk.f_bavail * disk.f_frsize // 2**20} MiB are free in {self._root}"
+        try:
+            disk = os.statvfs(self._root)
+        except OSError:
+            return ""
+        return f"{disk.f_bavail * disk.f_frsize // 2**20} MiB are free in {self._root}; "
+
+
+def _named(entry: os.DirEntry[str]) -> str:
+    if not entry.is_dir():
+        return entry.name
+    return "" if entry.is_symlink() else f"{entry.name}/"
 
 
 def _write_all(file: FileIO, chunk: bytes) -> None:
@@ -225,10 +262,6 @@ def _remove_if_abandoned(path: Path) -> None:
     with path.open("rb") as file:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         path.unlink()
-
-
-def _raise(error: OSError) -> None:
-    raise error
 
 
 def _already_exists(key: str) -> AlreadyExists:

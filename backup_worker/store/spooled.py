@@ -11,7 +11,7 @@ import secrets
 import shutil
 import threading
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, wait
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -31,10 +31,15 @@ _ABORT_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Spool:
-    """A directory (made if its parent is there) and how many bytes may wait in it."""
+    """A directory (made if its parent is there) and how many bytes may wait in it.
+
+    `moved` is called, from another thread, each time the store has taken some of them: the source
+    may have ended long before, and whoever waits shows by it that the work gets on.
+    """
 
     directory: Path
     limit: int
+    moved: Callable[[], None] = lambda: None
 
 
 class SpooledStore:
@@ -112,6 +117,7 @@ class _Folder:
 
     def __init__(self, spool: Spool) -> None:
         self._spool = spool
+        self.moved = spool.moved
         self._lock = threading.Lock()
         self._waiting = 0
         self._path: Path | None = None
@@ -221,6 +227,7 @@ class _Pieces:
                     path.unlink()
                     while chunk := file.read(_CHUNK):
                         yield chunk
+                        self._folder.moved()
             finally:
                 self._folder.release(size)
 

@@ -22,6 +22,8 @@ from cryptography.hazmat.primitives.serialization import (
 
 from backup_worker.errors import SnapshotCorrupt, UsageError
 
+# More characters than an id of ours has.
+_SHOWN = 80
 _OTHER_COPY = "it was damaged or changed: use another copy or another snapshot"
 
 
@@ -158,11 +160,18 @@ def _parse(envelope: bytes, *, subject: str) -> _Envelope:
         fields = json.loads(envelope)
         signatures = [(s.get("keyid", ""), _from_text(s["sig"])) for s in fields["signatures"]]
         payload_type, payload = fields["payloadType"], _from_text(fields["payload"])
-    except (ValueError, KeyError, TypeError, AttributeError):
+        str(payload_type).encode()  # JSON may hold halves of characters, which have no bytes
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise _malformed(subject, "it is not a DSSE envelope") from None
     if not isinstance(payload_type, str) or not signatures:
         raise _malformed(subject, "its payload type or its signatures are missing")
-    return _Envelope(payload_type, payload, tuple((str(name), sig) for name, sig in signatures))
+    return _Envelope(payload_type, payload, tuple((_shown(name), sig) for name, sig in signatures))
+
+
+def _shown(name: object) -> str:
+    """Return a key's id as it can be printed anywhere: anybody may have written it."""
+    text = str(name)[:_SHOWN]
+    return text if text.isascii() and text.isprintable() else ascii(text)
 
 
 def _signed_by(public_key: bytes, envelope: _Envelope) -> bool:

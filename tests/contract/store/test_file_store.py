@@ -1,17 +1,21 @@
 """What only a directory can get wrong: crashes, links, full disks, permissions."""
 
+import errno
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from backup_worker.errors import RefusedForSafety, StoreFull, StoreUnreachable
 from backup_worker.store.file import FileStore
+from backup_worker.store.memory import MemoryStore
 
 WRITER = """
 import sys, time
@@ -142,3 +146,86 @@ def test_deleting_removes_empty_folders_up_to_the_root(root: Path) -> None:
     assert not (root / "a" / "b").exists()
     store.delete("a/d")
     assert list(root.iterdir()) == []
+
+
+def test_deleting_at_once_what_lies_in_one_folder_works(root: Path) -> None:
+    """Who empties a folder removes it, under the eyes of whoever deleted there just before."""
+    store = FileStore(root)
+    for _ in range(100):
+        keys = [f"log/a/{number}" for number in range(8)]
+        for key in keys:
+            store.put(key, [b""])
+        with ThreadPoolExecutor(len(keys)) as pool:
+            list(pool.map(store.delete, keys))
+    assert list(root.iterdir()) == []
+
+
+def test_a_folder_that_went_while_the_store_was_listed_is_no_fault(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, scan = FileStore(root), os.scandir
+    for key in ("a/x", "b/x"):
+        store.put(key, [b""])
+
+    def late(path: str) -> object:
+        if Path(path).name == "b":
+            store.delete("b/x")
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", late)
+    assert [found.key for found in store.list()] == ["a/x"]
+
+
+def test_a_store_that_went_is_unreachable_not_empty(root: Path) -> None:
+    store = FileStore(root)
+    root.rmdir()
+    with pytest.raises(StoreUnreachable):
+        list(store.list())
+
+
+def failing(*_: object, **__: object) -> NoReturn:
+    raise OSError(errno.EROFS, "Read-only file system")
+
+
+@pytest.mark.parametrize("if_absent", [False, True])
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {(os, "fsync"), (Path, "unlink")},
+        {(Path, "is_file"), (Path, "is_dir"), (os, "fsync")},
+        {(os, "fsync"), (os, "statvfs")},
+    ],
+)
+def test_a_broken_disk_is_an_unreachable_store_whatever_breaks_first(
+    root: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    broken: set[tuple[type[object], str]],
+    *,
+    if_absent: bool,
+) -> None:
+    store = FileStore(root)
+    store.put("a/w", [b"w"])
+    with monkeypatch.context() as patched:
+        for owner, name in broken:
+            patched.setattr(owner, name, failing)
+        with pytest.raises(StoreUnreachable, match="Read-only file system"):
+            store.put("a/x", [b"x"], if_absent=if_absent)
+    store.put("a/x", [b"x"], if_absent=if_absent)
+
+
+def test_a_link_that_leads_to_itself_is_unreachable(root: Path) -> None:
+    store = FileStore(root)
+    (root / "loop").symlink_to(root / "loop")
+    with pytest.raises(StoreUnreachable):
+        list(store.get("loop"))
+
+
+@pytest.mark.parametrize("prefix", ["", "a", "a/", "a0", "a0/c", "a0/c/d", "b", "z/"])
+def test_it_lists_as_any_store_does(root: Path, prefix: str) -> None:
+    """A directory stands where its slash sorts, not where its name does."""
+    store, model = FileStore(root), MemoryStore()
+    for key in ("a.x", "a/x", "a-b", "ab", "a0/c/d", "a0/c-d", "a0.z", "a0/b", "b", "z/y/x"):
+        store.put(key, [b"x"])
+        model.put(key, [b"x"])
+    (root / "linked").symlink_to(root / "a0")
+    assert list(store.list(prefix)) == list(model.list(prefix))

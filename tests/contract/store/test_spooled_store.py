@@ -8,6 +8,7 @@ import time
 import tracemalloc
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,21 @@ def test_a_slow_store_does_not_slow_the_source_down(spool: Spool, tmp_path: Path
     assert source.most > 16 * MIB
     assert waiting(spool) == 0
     assert read(slow, "x") == (content(1000) + bytes(MIB - 1000)) * 48
+
+
+def test_a_store_that_is_slow_to_take_what_waits_shows_that_it_does(
+    spool: Spool, tmp_path: Path
+) -> None:
+    """A full spool may take the store longer than anything silent is taken for alive."""
+    signs: list[float] = []
+    heard = replace(spool, moved=lambda: signs.append(time.monotonic()))
+    slow = FaultyStore(FileStore(tmp_path / "store"), rate=16 * MIB)
+    source = Timed(32 * MIB, spool)
+    began = time.monotonic()
+    SpooledStore(slow, heard).put("x", iter(source))
+    after = [sign - began for sign in signs if sign - began > source.drained]
+    assert len(after) > 10
+    assert after[-1] - source.drained > 0.5
 
 
 def test_what_the_store_keeps_up_with_hardly_waits(spool: Spool, tmp_path: Path) -> None:

@@ -49,7 +49,8 @@ def test_a_directory_that_cannot_be_made() -> None:
 def test_streams_to_a_bucket_go_through_the_spool(
     moto_endpoint: str, aws_credentials: None, tmp_path: Path
 ) -> None:
-    spool = Spool(tmp_path / "spool", 1024)
+    signs: list[int] = []
+    spool = Spool(tmp_path / "spool", 1024, lambda: signs.append(1))
     client = servers.owner(moto_endpoint)
     client.create_bucket(Bucket="spooled")
     client.close()
@@ -58,6 +59,7 @@ def test_streams_to_a_bucket_go_through_the_spool(
         store.put("x", iter([bytes(1025)]))
     store.put("x", iter([bytes(1024)]))
     assert store.head("x").size == 1024
+    assert signs
 
 
 def test_streams_to_a_directory_need_no_spool(tmp_path: Path) -> None:

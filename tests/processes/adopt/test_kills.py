@@ -4,6 +4,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -182,10 +183,68 @@ def test_a_source_that_comes_back_empty_is_not_taken_over(empty: Shared, old: Ol
     assert_calm(cluster, worker)
 
 
+def test_a_source_that_dies_on_the_way_takes_nothing_with_it(empty: Shared, old: OldRedis) -> None:
+    cluster, worker = empty
+    with started(worker, old, "--timeout", "4") as process:
+        old.stop()
+        _, complaint = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "taken back: the source was not closed" in complaint
+    assert worker.stage() is None
+    assert cluster.digests() == ["0" * 40] * 3
+    assert_calm(cluster, worker)
+
+
+def test_it_is_undone_although_the_source_died(empty: Shared, old: OldRedis) -> None:
+    cluster, worker = empty
+    kill_at(worker, old, "attach", 0.2)
+    old.stop()
+    undone = worker.run("adopt", "--undo")
+    assert undone.code == 0, undone.stderr
+    assert "the source was not closed" in undone.stdout
+    assert cluster.digests() == ["0" * 40] * 3
+    assert_calm(cluster, worker)
+
+
+def test_a_source_that_died_when_it_may_have_been_closed_is_left_out_by_force(
+    empty: Shared, old: OldRedis
+) -> None:
+    """The journal is then as here, where the test writes it."""
+    cluster, worker = empty
+    kill_at(worker, old, "attach", 0.2)
+    journal = journals.load(worker.state)
+    assert journal is not None
+    journals.save(replace(journal, stage=journals.Stage.PROMOTE), worker.state)
+    old.stop()
+    refused = worker.run("adopt", "--undo")
+    assert refused.code == 1
+    assert "redis-ha adopt --undo --force" in refused.complaint
+    undone = worker.run("adopt", "--undo", "--force")
+    assert undone.code == 0, undone.stderr
+    assert "may refuse writes until it is restarted" in undone.stdout
+    assert cluster.digests() == ["0" * 40] * 3
+    assert_calm(cluster, worker)
+
+
+def test_a_lost_replica_is_left_out_by_force(empty: Shared, old: OldRedis) -> None:
+    cluster, worker = empty
+    lost = cluster.replicas[0]
+    kill_at(worker, old, "attach", 0.2)
+    lost.kill()
+    stuck = worker.run("adopt", "--undo", "--timeout", "3")
+    assert stuck.code == 1
+    assert f"--force without {lost.address}" in stuck.complaint
+    assert worker.run("adopt", "--undo", "--force").code == 0
+    lost.start()
+    assert old.is_writable()
+    assert_calm(cluster, worker)
+    assert cluster.digests() == ["0" * 40] * 3
+
+
 @contextmanager
-def started(worker: Worker, old: OldRedis) -> Iterator["subprocess.Popen[Any]"]:
+def started(worker: Worker, old: OldRedis, *options: str) -> Iterator["subprocess.Popen[Any]"]:
     """Begin an adoption and go on when it is about to touch the cluster."""
-    with worker.start("adopt", "--yes", old.name) as process:
+    with worker.start("adopt", "--yes", *options, old.name) as process:
         while worker.stage() != "hold":
             assert process.poll() is None, process.communicate()
             time.sleep(0.001)
@@ -198,3 +257,4 @@ def test_it_needs_an_open_one_to_go_on(empty: Shared, tmp_path: Path) -> None:
     assert refused.code == 7
     assert "none is open" in refused.complaint
     assert worker.run("adopt", "--yes", str(tmp_path)).code == 2
+    assert worker.run("adopt", "--yes", "--force", "127.0.0.1:1").code == 2

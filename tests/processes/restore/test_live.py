@@ -168,6 +168,26 @@ def test_undo_without_a_key_says_that_the_safety_snapshot_is_needed(
     assert_calm(cluster, worker)
 
 
+def test_once_the_master_was_restarted_after_the_switch_undo_loads_the_safety_snapshot(
+    shared: Shared, snapshot: tuple[str, list[str], list[int]]
+) -> None:
+    cluster, worker = shared
+    identity, _, _ = snapshot
+    dataset.replace(cluster)
+    replaced = cluster.digest()
+    worker.kill_at("release", identity)
+    cluster.master.kill().start()
+
+    stuck = worker.restore("--resume")
+    assert stuck.code == 1
+    assert "was restarted after the switch" in stuck.complaint
+    undone = worker.restore("--undo")
+
+    assert undone.code == 0, undone.stderr
+    assert cluster.digests() == [replaced] * 3
+    assert_calm(cluster, worker)
+
+
 def assert_calm(cluster: Cluster, worker: Worker) -> None:
     """Nothing of the restore is left in the cluster or on the disk."""
     cluster.wait_until_healthy()

@@ -1,6 +1,7 @@
 """The catalogue shows every snapshot, and a bad one with its reason."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -12,7 +13,7 @@ from backup_worker.proving import drill
 from backup_worker.proving.proof import By, Held, Loader, Proof
 from backup_worker.store.memory import MemoryStore
 from backup_worker.transform.signing import Signer
-from tests.unit.backup_worker.snapshots import made, publish
+from tests.unit.backup_worker.snapshots import NOW, made, publish
 
 SIGNER = Signer.generate()
 
@@ -55,6 +56,7 @@ def test_a_manifest_of_a_stranger_is_shown_as_bad(store: MemoryStore, catalog: C
         (b"", "not a DSSE envelope"),
         (b"{}", "not a DSSE envelope"),
         (b"x" * 2_000_000, "not a DSSE envelope"),
+        (b"[" * 200_000, "not a DSSE envelope"),
         (SIGNER.sign(b"{}", payload_type=manifests.PAYLOAD_TYPE), "no manifest of format"),
         (SIGNER.sign(b"{}", payload_type="text/plain"), "payload type"),
     ],
@@ -178,6 +180,24 @@ def test_latest_is_neither_failed_nor_a_safety_snapshot(
     found = catalog.list().latest
     assert found is not None
     assert found.id == wanted.id
+
+
+def test_latest_is_not_dated_in_the_future(store: MemoryStore) -> None:
+    catalog = Catalog(store, (SIGNER.public_key,), lambda: NOW)
+    wanted = publish(store, SIGNER, made(-0.2))
+    ahead = publish(store, SIGNER, made(-0.3))
+    assert catalog.find("latest") == wanted
+    assert catalog.find(ahead.id) == ahead
+    entries = catalog.list().entries
+    assert [(entry.id, entry.ahead) for entry in entries] == [(ahead.id, True), (wanted.id, False)]
+    assert entries[0].note.startswith("dated in the future")
+
+
+def test_a_clock_that_is_behind_is_told_why_nothing_is_the_latest(store: MemoryStore) -> None:
+    publish(store, SIGNER, made(1))
+    long_ago = Catalog(store, (SIGNER.public_key,), lambda: NOW - timedelta(days=30))
+    with pytest.raises(SnapshotNotFound, match="1 are dated in the future of this machine's clock"):
+        long_ago.find("latest")
 
 
 def test_a_proof_that_does_not_count_is_named(store: MemoryStore, catalog: Catalog) -> None:

@@ -8,7 +8,9 @@ from io import StringIO
 
 import pytest
 
+from backup_worker.calendar import Calendar
 from backup_worker.catalog import Catalog
+from backup_worker.clock import Clocks
 from backup_worker.errors import DeletionRefused, StoreUnreachable
 from backup_worker.holdings import read_holdings
 from backup_worker.log import segment as segments
@@ -40,6 +42,18 @@ class Recording(MemoryStore):
             raise self.error(operation="delete", subject=key, cause="it is locked", hint="wait")
         self.deleted.append(key)
         super().delete(key)
+
+
+class Hands:
+    """Clocks that a test turns."""
+
+    def __init__(self) -> None:
+        self.wall, self.steady = NOW, 1000.0
+        self.read = Clocks(lambda: self.steady, lambda: self.wall)
+
+    def pass_by(self, *, hours: float) -> None:
+        self.steady += 3600 * hours
+        self.wall += timedelta(hours=hours)
 
 
 class Marking(Recording):
@@ -219,7 +233,7 @@ def test_a_store_that_is_away_is_an_error(signer: Signer) -> None:
 
 def test_what_is_kept_is_not_touched() -> None:
     store = Recording()
-    assert prune(store, [Verdict(What.SNAPSHOT, "x", True, "because", ("x",))]) == Pruned()
+    assert prune(store, [Verdict(What.SNAPSHOT, "x", True, "because")]) == Pruned()
     assert store.deleted == []
 
 
@@ -241,3 +255,39 @@ def test_the_worker_says_once_that_the_store_keeps_everything(
         "it is locked",
     )
     assert pruned["deleted"] == {"snapshot": 1}
+
+
+def test_a_clock_that_leaps_ahead_takes_no_history_along(signer: Signer, told: StringIO) -> None:
+    store, clocks = MemoryStore(), Hands()
+    for hours in range(168):
+        publish(store, signer, made(hours, nonce=hours + 1))
+    pruning = Pruning(WINDOW, Calendar(clocks.read))
+    clocks.wall += timedelta(days=30)
+    for hours in (1, 2):
+        clocks.pass_by(hours=1)
+        publish(store, signer, made(-30 * 24 - hours, nonce=1000 + hours))
+        pruning(catalog_of(store, signer))
+    assert len(catalog_of(store, signer).list().entries) == 169
+    (leapt,) = [e for e in map(json.loads, told.getvalue().splitlines()) if e["event"] != "pruned"]
+    assert (leapt["event"], leapt["level"], leapt["seconds"]) == ("clock-leapt", "warning", 2592000)
+
+
+def test_a_worker_that_began_with_a_wrong_clock_deletes_slowly(signer: Signer) -> None:
+    store = MemoryStore()
+    for hours in range(168):
+        publish(store, signer, made(hours, nonce=hours + 1))
+    pruning = Pruning(WINDOW, lambda: NOW + timedelta(days=30))
+    for left in (165, 162, 159):
+        pruning(catalog_of(store, signer))
+        assert len(catalog_of(store, signer).list().entries) == left
+
+
+def test_what_a_store_will_not_let_go_holds_up_nothing_that_comes_later(signer: Signer) -> None:
+    store = Marking()
+    publish(store, signer, made(1))
+    for hours in range(8):
+        publish(store, signer, made(500 + hours, nonce=hours + 1))
+    pruning = Pruning(WINDOW, lambda: NOW)
+    for marked in (3, 6, 8, 8):
+        pruning(catalog_of(store, signer))
+        assert len([key for key in store.marked if key.endswith("/manifest.json")]) == marked

@@ -1,5 +1,6 @@
 """What stays and what goes, with the reason."""
 
+import tracemalloc
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -10,12 +11,13 @@ from hypothesis import strategies as st
 
 from backup_worker.catalog import Entry, Listing
 from backup_worker.holdings import Holdings
-from backup_worker.log.catalog import LogListing
+from backup_worker.log.catalog import LogListing, pair_up
 from backup_worker.log.lineage import Forest
 from backup_worker.log.plan import AtOffset, plan_replay
 from backup_worker.log.segment import SegmentName, Timeline
 from backup_worker.manifest import Kind, ReplicationPoint
-from backup_worker.retention import Verdict, What, plan_retention, snapshot_keys
+from backup_worker.retention import Allowance, Verdict, What, plan_retention, snapshot_keys
+from backup_worker.store.contract import StoredObject
 from tests.unit.backup_worker.snapshots import NOW, made, proof_of
 
 WINDOW = timedelta(hours=168)
@@ -110,6 +112,24 @@ def test_neither_failed_nor_bad_nor_safety_ones_take_its_place() -> None:
     safety = entry(250, kind=Kind.SAFETY, proven=True)
     kept = [name for name, keep in fates(holdings(good, failed, bad, safety)).items() if keep]
     assert kept == [good.id]
+
+
+def test_one_of_the_future_stays_and_takes_nobody_s_place() -> None:
+    ahead, good, old = replace(entry(-500, proven=True), ahead=True), entry(300), entry(400)
+    assert fates(holdings(ahead, good, old)) == {ahead.id: True, good.id: True, old.id: False}
+
+
+def test_an_allowance_lets_the_oldest_go_and_what_an_earlier_plan_let_go() -> None:
+    entries = [entry(1), *(entry(hours) for hours in (200, 300, 400, 500))]
+    held = holdings(*entries, names=[segment(A, 1, 100, hours_ago=350)])
+    before = frozenset({entries[4].id})
+    verdicts = plan_retention(
+        held, now=NOW, window=WINDOW, allowance=Allowance(more=2, before=before)
+    )
+    assert [verdict.keep for verdict in verdicts] == [True, True, False, False, False, False]
+    assert verdicts[1].reason == "its turn comes later: 2 snapshots a round"
+    none = plan_retention(held, now=NOW, window=WINDOW, allowance=Allowance(more=0))
+    assert all(verdict.keep for verdict in none)
 
 
 def test_a_safety_snapshot_stays_for_the_window() -> None:
@@ -259,3 +279,25 @@ def test_every_point_that_a_kept_snapshot_reaches_stays_reachable(data: st.DataO
     before = plan_replay(bases, names, timelines, target)
     assert plan_replay(bases, left, timelines, target) == before
     assert Forest(timelines).owner(B, fork) == A
+
+
+def test_a_million_segments_fit_into_a_small_machine() -> None:
+    """A listing and its plan take some 240 bytes a segment; a day of log may have 10,000."""
+    count, base = 20_000, entry(1)
+    tracemalloc.start()
+    try:
+        listing = pair_up(
+            StoredObject(key, 1)
+            for start in range(count)
+            for key in (
+                f"log/{A}/{start:016d}-{start:016d}.{start:013d}.0000000001.json",
+                f"log/{A}/{start:016d}-{start:016d}.{start:013d}.0000000001.zst.age",
+            )
+        )
+        held = Holdings(Listing((base,), ()), listing, {A: Timeline(A)}, ())
+        verdicts = plan(held)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(verdicts) == count + 1
+    assert peak / count < 350

@@ -54,7 +54,7 @@ class Stage:
         self.demand = Demand(lambda: self.times.wall)
 
     def rounds(self) -> Rounds:
-        catalog = Catalog(self.store, (self.signer.public_key,))
+        catalog = Catalog(self.store, (self.signer.public_key,), lambda: self.times.wall)
         return Rounds(
             catalog=lambda: catalog,
             take=lambda kind, _report: self.take(kind),
@@ -197,10 +197,47 @@ def test_a_snapshot_that_another_took_meets_a_wish(stage: Stage) -> None:
 
 def test_another_worker_s_log_that_reaches_into_ours_meets_a_wish(stage: Stage) -> None:
     stage.demand.ask("the log begins here")
-    stage.demand.met_since(stage.times.wall - timedelta(seconds=1))
+    asked = stage.times.wall
+    stage.times.sleep(60)
+    stage.demand.met_since(asked - timedelta(seconds=1))
     assert stage.demand.open[1] == "the log begins here"
-    stage.demand.met_since(stage.times.wall + timedelta(seconds=1))
+    stage.demand.met_since(asked + timedelta(seconds=1))
     assert stage.demand.open[1] == ""
+
+
+def test_a_log_that_reaches_into_the_future_meets_no_wish(stage: Stage) -> None:
+    stage.demand.ask("the log begins here")
+    stage.demand.met_since(stage.times.wall + timedelta(days=30))
+    assert stage.demand.open[1] == "the log begins here"
+
+
+def test_snapshots_of_a_clock_that_was_ahead_hide_neither_gaps_nor_failures(stage: Stage) -> None:
+    rounds = stage.rounds()
+    rounds.round()
+    stage.times.wall += timedelta(days=30)
+    stage.times.sleep(3600)
+    rounds.round()
+    stage.times.wall -= timedelta(days=30)
+    stage.times.sleep(3600)
+    rounds.round()
+    stage.demand.ask("the log has a gap")
+    rounds.round()
+    assert [manifest.kind for manifest in stage.taken] == [Kind.SCHEDULED] * 3 + [Kind.GAP]
+    stage.failure = unreachable(ClusterUnreachable)
+    for _ in range(10):
+        stage.times.sleep(3600)
+        rounds.round()
+    assert rounds.standing.snapshot == stage.taken[-1].id
+    assert stage.times.steady - rounds.standing.taken == pytest.approx(36010, abs=20)
+
+
+def test_a_clock_that_leaps_makes_no_snapshot_older_than_it_is(stage: Stage) -> None:
+    rounds = stage.rounds()
+    rounds.round()
+    stage.times.wall += timedelta(days=30)
+    stage.times.sleep(600)
+    rounds.round()
+    assert stage.times.steady - rounds.standing.taken == pytest.approx(610, abs=1)
 
 
 def test_a_wish_outlives_a_failure(stage: Stage) -> None:

@@ -60,7 +60,10 @@ class Node:
 
 @dataclass
 class Model:
-    """Three nodes, three sentinels, perhaps a scratch server; counts the histories made."""
+    """Three nodes, three sentinels, perhaps a scratch server; counts the histories made.
+
+    Those that are `silent` answer nothing and do nothing that they are told.
+    """
 
     nodes: dict[Address, Node] = field(
         default_factory=lambda: {
@@ -73,6 +76,7 @@ class Model:
     scratch: str | None = None
     frozen: bool = False
     histories: int = 0
+    silent: set[Address] = field(default_factory=set)
 
     def journal(self) -> Journal:
         """Return what a restore writes down before it begins."""
@@ -95,14 +99,25 @@ class Model:
         scratch = None
         if self.scratch is not None:
             scratch = ScratchState(SCRATCH, self.scratch, 1000, NEW_KEYS, 1, frozen=self.frozen)
-        sentinels = (
-            SentinelState(one, MASTER, self.down_after[one], config_epoch=3) for one in SENTINELS
+        sentinels = tuple(
+            SentinelState(one, problem="timed out")
+            if one in self.silent
+            else SentinelState(one, MASTER, self.down_after[one], config_epoch=3)
+            for one in SENTINELS
         )
-        nodes = tuple(node.state(self.followers(node)) for node in self.nodes.values())
-        return Seen(nodes, tuple(sentinels), scratch)
+        nodes = tuple(
+            NodeState(NodeView(node.address, problem="timed out"))
+            if node.address in self.silent
+            else node.state(self.followers(node))
+            for node in self.nodes.values()
+        )
+        return Seen(nodes, sentinels, scratch)
 
     def followers(self, node: Node) -> int:
-        return sum(n.master == node.address and n.linked for n in self.nodes.values())
+        return sum(n.master == node.address and n.linked for n in self.answering())
+
+    def answering(self) -> list[Node]:
+        return [node for node in self.nodes.values() if node.address not in self.silent]
 
     def apply(self, step: Step, journal: Journal, *, only: int = 99) -> Journal:
         """Do a step as the runner does, for the first `only` of the nodes it is about."""
@@ -132,8 +147,8 @@ class Model:
         nodes: tuple[Address, ...],
         min_replicas: int,
     ) -> None:
-        self.down_after |= dict.fromkeys(sentinels, down_after)
-        for address in nodes:
+        self.down_after |= dict.fromkeys(set(sentinels) - self.silent, down_after)
+        for address in set(nodes) - self.silent:
             self.nodes[address].min_replicas = min_replicas
 
     def attach(self, addresses: tuple[Address, ...], journal: Journal) -> Journal:
@@ -149,7 +164,7 @@ class Model:
         return f"history-{self.histories}"
 
     def point(self, addresses: tuple[Address, ...], source: Address) -> None:
-        for address in addresses:
+        for address in set(addresses) - self.silent:
             self.nodes[address].master, self.nodes[address].linked = source, False
 
     def make_master(self, node: Node) -> None:
@@ -158,7 +173,7 @@ class Model:
 
     def synchronise(self, only: int) -> None:
         """Let the first few unlinked replicas take over their master's data and history."""
-        unlinked = [n for n in self.nodes.values() if n.master is not None and not n.linked]
+        unlinked = [n for n in self.answering() if n.master is not None and not n.linked]
         for node in unlinked[:only]:
             if node.master == SCRATCH and self.scratch is not None:
                 node.replid, node.replid2, node.data = self.scratch, "none", "new"

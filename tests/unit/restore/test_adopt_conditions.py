@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from backup_worker.adopt.conditions import Bridge, Cluster, Level, findings
-from backup_worker.adopt.live import is_switched, may_reopen
+from backup_worker.adopt.live import is_switched, may_be_closed, may_reopen
 from backup_worker.adopt.source import NOWHERE, SourceState, is_closed
 from backup_worker.proving.scratch import Binary
 from backup_worker.restore import journal as journals
@@ -91,6 +91,15 @@ def test_an_older_node_refuses_and_so_does_little_memory_beside_the_worker() -> 
     assert refused(SOURCE, CLUSTER, replace(BRIDGE, memory=599)) == {"memory"}
 
 
+def test_what_the_copy_takes_already_is_not_asked_for_again() -> None:
+    full = replace(BRIDGE, memory=150)
+    assert refused(SOURCE, CLUSTER, replace(full, copied=500)) == set()
+    # The source has grown meanwhile.
+    assert refused(replace(SOURCE, used_memory=600), CLUSTER, replace(full, copied=500)) == {
+        "memory"
+    }
+
+
 @pytest.mark.parametrize(
     "held", [{"master": replace(NODE, keys=1)}, {"functions": 1}], ids=["keys", "functions"]
 )
@@ -135,6 +144,15 @@ def test_the_source_is_opened_only_while_the_cluster_surely_has_not_taken_over(
     seen = Seen((replace(NODE, view=NodeView(MASTER, role=role, replid2=replid)),), ())
     assert is_switched(journal(stage), seen) == switched
     assert may_reopen(journal(stage), seen) == reopens
+
+
+@pytest.mark.parametrize("stage", list(Stage))
+def test_what_may_have_closed_the_source_stays_written_down(stage: Stage) -> None:
+    """A sentinel or a node that has to be told again doesn't open it."""
+    again = journals.entered(journals.entered(journal(stage), Stage.HOLD), Stage.ATTACH)
+    assert may_be_closed(again) == may_be_closed(journal(stage))
+    assert may_be_closed(again) == (stage in {Stage.PROMOTE, Stage.RELEASE})
+    assert may_be_closed(journals.entered(again, Stage.PROMOTE))
 
 
 def test_a_journal_of_an_adoption_comes_back_as_it_was() -> None:

@@ -25,6 +25,7 @@ from backup_worker.restore.decision import (
     next_undo,
 )
 from backup_worker.restore.journal import Journal, Stage
+from backup_worker.restore.live import begun_anew
 from backup_worker.restore.survey import Seen
 from tests.unit.restore.model import MASTER, NODES, SCRATCH, SENTINELS, Model
 
@@ -115,7 +116,7 @@ def test_after_an_undo_that_found_the_old_data_gone_the_safety_snapshot_is_loade
     journal = interrupted(model, *interruption)
     steps, journal = drive(model, journal, next_undo)
     if isinstance(steps[-1], RestoreSafety):
-        journal = replace(journal, snapshot=steps[-1].snapshot, scratch_replids=())
+        journal = begun_anew(journal, steps[-1].snapshot)
         steps, _ = drive(model, journal, next_step)
         assert Load in kinds(steps)
         assert model.settings_are_back
@@ -229,3 +230,28 @@ def test_a_master_restarted_after_the_switch_is_not_overwritten() -> None:
     step = next_step(journal, model.seen())
     assert isinstance(step, GiveUp)
     assert "restarted" in step.reason
+
+
+def test_its_undo_loads_the_safety_snapshot() -> None:
+    model = Model()
+    journal = interrupted(model, 5, [3] * 14)
+    model.nodes[MASTER].replid = model.nodes[MASTER].replid2 = "after the restart"
+    before = tuple(replace(node, run_id="before") for node in journal.nodes)
+    journal = replace(journal, nodes=before, stage=Stage.RELEASE)
+    steps, journal = drive(model, journal, next_undo)
+    assert steps == [RestoreSafety(journal.safety_snapshot or "")]
+    journal = begun_anew(journal, journal.safety_snapshot or "")
+    steps, _ = drive(model, journal, next_step)
+    assert kinds(steps)[0] is Load
+    assert kinds(steps)[-1] is Done
+    assert model.settings_are_back
+
+
+@pytest.mark.parametrize("stage", [Stage.PROMOTE, Stage.RELEASE])
+def test_a_master_that_is_silent_after_the_switch_is_waited_for(stage: Stage) -> None:
+    """Back, it may have been restarted: the journal must still say that it was switched."""
+    model = Model()
+    journal = replace(interrupted(model, 8, [3] * 14), stage=stage)
+    assert model.settings_are_back
+    model.silent = {MASTER}
+    assert isinstance(next_step(journal, model.seen()), Wait)

@@ -87,6 +87,15 @@ def test_unknown_signer_is_named() -> None:
     assert raised.value.exit_code == 4
 
 
+def test_a_stranger_s_name_is_told_in_letters_that_can_be_printed() -> None:
+    envelope = changed(signatures=[{"sig": "AA==", "keyid": "\ud800\x1b[2J" + "x" * 10_000}])
+    with pytest.raises(UnknownSigner) as raised:
+        check(envelope, SIGNER.public_key)
+    assert raised.value.cause.isascii()
+    assert raised.value.cause.isprintable()
+    assert len(raised.value.cause) < 200
+
+
 def test_nobody_trusted() -> None:
     with pytest.raises(UnknownSigner):
         check(ENVELOPE)
@@ -135,6 +144,11 @@ def test_another_kind_of_payload_is_refused() -> None:
         changed(payload="not base64!"),
         changed(payload=None),
         changed(payloadType=5),
+        changed(payloadType="\ud800"),
+        changed(signatures=[{"sig": "AA==", "keyid": "x"}], payload="\ud800"),
+        b"[" * 200_000,
+        b'{"payload":' * 100_000,
+        b"1" * 5000,
     ],
 )
 def test_what_is_no_envelope(envelope: bytes) -> None:

@@ -1,15 +1,17 @@
 """A lease in a store: threads, failures and what is left behind."""
 
+import errno
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import pytest
 
 from backup_worker.errors import LeaseLost, StoreUnreachable
-from backup_worker.lease import Lease, rules
+from backup_worker.lease import Lease, keeping, rules
 from backup_worker.lease.document import Document, Phase, decode, encode, key_of
-from backup_worker.store.contract import read_small
+from backup_worker.store.contract import StoredObject, read_small
 from backup_worker.store.memory import MemoryStore
 from tests.faulty_store import FaultyStore
 
@@ -200,3 +202,57 @@ def test_its_loss_is_told_from_the_background() -> None:
         with pytest.raises(LeaseLost):
             lease.require()
     assert decode(read_small(store, key_of(1))) == Document("a", Phase.HELD, 2)
+
+
+class Broken(MemoryStore):
+    """A store that, once it is broken, fails in a way that no store may."""
+
+    broken = False
+
+    def put(self, key: str, chunks: Iterable[bytes], *, if_absent: bool = False) -> StoredObject:
+        if self.broken:
+            raise OSError(errno.EROFS, "Read-only file system")
+        return super().put(key, chunks, if_absent=if_absent)
+
+
+@dataclass
+class Skipping:
+    """A clock that leaps past what a renewal counts for once it is told to."""
+
+    ahead: float = 0.0
+
+    def __call__(self) -> float:
+        return time.monotonic() + self.ahead
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rules, "RENEW", 0.1)
+    monkeypatch.setattr(keeping, "_AGAIN", 0.1)
+
+
+@pytest.mark.usefixtures("at_once")
+def test_an_error_that_nobody_expects_is_survived_while_the_lease_lasts() -> None:
+    store = Broken()
+    lease, lost = Lease(store, "a"), threading.Event()
+    lease.try_acquire()
+    with lease.kept(lambda _: lost.set()):
+        store.broken = True
+        assert not lost.wait(0.5)
+        store.broken = False
+        before = decode(read_small(store, key_of(1)))
+        assert not lost.wait(0.5)
+        assert decode(read_small(store, key_of(1))) != before
+
+
+@pytest.mark.usefixtures("at_once")
+def test_an_error_that_nobody_expects_ends_the_work_when_the_lease_has_run_out() -> None:
+    store, clock = Broken(), Skipping()
+    lease, lost = Lease(store, "a", clock=clock), threading.Event()
+    lease.try_acquire()
+    with lease.kept(lambda _: lost.set()):
+        store.broken = True
+        assert not lost.wait(0.5)
+        clock.ahead = rules.VALID
+        assert lost.wait(5)
+        store.broken = False
