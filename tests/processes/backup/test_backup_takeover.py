@@ -86,9 +86,11 @@ def test_killed_while_it_works_it_is_replaced_without_a_gap_in_the_log(
 def test_a_worker_that_ends_hands_over_at_once(
     worker: WorkerCommand, figure: Callable[[str], None]
 ) -> None:
-    with several(worker, 2) as runs:
+    with several(worker, 2) as runs, Ledger.running(worker.cluster, pace=0.002):
         wait_for(lambda: len(working(worker, 2)) == 1, "one that works", TAKEOVER_SECONDS)
         wait_for(lambda: len(worker.list()) == 1, "the first snapshot", TAKEOVER_SECONDS)
+        # Beyond the moment at which the other one began to follow.
+        wait_for(lambda: len(ends(worker)) >= 3, "some log", TAKEOVER_SECONDS)
         (first,) = working(worker, 2)
         began = time.monotonic()
         runs[first].process.terminate()
