@@ -19,6 +19,8 @@ final class Command
         . 'xinfo pfcount geopos geodist geohash script';
     /** Commands whose last argument says for how many seconds they may block. */
     private const BLOCKING = ['blpop', 'brpop', 'brpoplpush', 'blmove', 'bzpopmin', 'bzpopmax'];
+    /** Commands whose first argument does. */
+    private const BLOCKING_FIRST = ['blmpop', 'bzmpop'];
     /** Where phpredis takes the milliseconds that others may block. */
     private const BLOCKING_MILLISECONDS = ['xread' => 2, 'xreadgroup' => 4, 'wait' => 1];
     /** The same commands raw: their options begin here, and BLOCK is one of them. */
@@ -76,7 +78,9 @@ final class Command
     /** Return the seconds that it may block, 0.0 for ever, null when it doesn't block in slices. */
     public function blocks(): ?float
     {
-        return in_array($this->name, self::BLOCKING, true) ? (float) array_slice($this->arguments, -1)[0] : null;
+        $place = $this->timeoutPlace();
+
+        return $place === null ? null : (float) $this->arguments[$place];
     }
 
     /** Return the seconds by which its reply may come later than another command's. */
@@ -94,7 +98,10 @@ final class Command
     /** Return the command with another time to block. */
     public function blockingFor(int $seconds): self
     {
-        return new self($this->name, [...array_slice($this->arguments, 0, -1), $seconds], $this->raw);
+        $arguments = $this->arguments;
+        $arguments[$this->timeoutPlace() ?? count($arguments)] = $seconds;
+
+        return new self($this->name, array_values($arguments), $this->raw);
     }
 
     /** Return the method of Connection::command that sends it. */
@@ -107,6 +114,21 @@ final class Command
     public function parameters(): array
     {
         return $this->raw ? [$this->name, ...$this->arguments] : $this->arguments;
+    }
+
+    /** Return where among the arguments the seconds are that it may block; null when it doesn't. */
+    private function timeoutPlace(): ?int
+    {
+        $last = count($this->arguments) - 1;
+        if ($last < 0) {
+            return null;
+        }
+
+        return match (true) {
+            in_array($this->name, self::BLOCKING, true) => $last,
+            in_array($this->name, self::BLOCKING_FIRST, true) => 0,
+            default => null,
+        };
     }
 
     /** Return the milliseconds that a stream's or replicas' reply may take, null where it says none. */

@@ -39,6 +39,12 @@ final class CommandTest extends TestCase
         self::assertSame([['a', 'b'], 1], $command->blockingFor(1)->arguments);
         self::assertSame(1.0, $command->blockingFor(1)->extraPatience());
         self::assertNull(Command::of('lpop', ['a'])->blocks());
+        $several = Command::of('blmpop', [30, ['a', 'b'], 'LEFT', 2]);
+        self::assertSame(30.0, $several->blocks());
+        self::assertSame([1, ['a', 'b'], 'LEFT', 2], $several->blockingFor(1)->arguments);
+        $raw = Command::of('rawCommand', ['BZMPOP', '2.5', '1', 'z', 'MIN']);
+        self::assertSame(2.5, $raw->blocks());
+        self::assertSame(['bzmpop', 1, '1', 'z', 'MIN'], $raw->blockingFor(1)->parameters());
     }
 
     public function testARawPopStaysRawInSlices(): void
