@@ -160,7 +160,8 @@ def undo(
     """Let the source be written again and bring the cluster back; return how the source is now.
 
     Raises RefusedForSafety once the cluster has taken over: it may have acknowledged writes.
-    `force` goes on without the replicas and sentinels that do not answer, and without the source.
+    `force` goes on without the replicas and sentinels that do not answer, without the source, and
+    from a master that was restarted at the switch.
     """
     with _bridge(target, source, journal, report) as bridge:
         runner = _runner(target, bridge, report)
@@ -209,7 +210,13 @@ def may_reopen(journal: Journal, seen: Seen) -> bool:
     master = seen.node(journal.master)
     if not may_be_closed(journal):
         return True
-    return master.view.role is not None and not is_switched(journal, seen)
+    known = master.view.role is not None and not _is_unknown(journal, seen)
+    return known and not is_switched(journal, seen)
+
+
+def _is_unknown(journal: Journal, seen: Seen) -> bool:
+    """A master may come back from a restart with a history of its own."""
+    return decision.was_restarted_after_the_switch(journal, seen.node(journal.master))
 
 
 def _cluster(target: Target, seen: Seen, master: Address) -> Cluster:
@@ -258,12 +265,23 @@ def _reopened(
 
     Returns how the source is now as well.
     """
-    if not may_reopen(journal, runner.look(journal)):
-        raise _stuck(journal, "the master does not answer: it may have taken over", "start it")
+    seen = runner.look(journal)
+    if not may_reopen(journal, seen) and not (force and _is_unknown(journal, seen)):
+        raise _stuck(journal, *_doubt(journal, seen))
     left = _reopen(source, journal, force=force)
     journal = replace(journal, stage=Stage.HOLD)
     journals.save(journal, runner.state)
     return journal, left
+
+
+def _doubt(journal: Journal, seen: Seen) -> tuple[str, str]:
+    """Return why the cluster may have taken over, and what to do."""
+    if not _is_unknown(journal, seen):
+        return "the master does not answer: it may have taken over", "start it"
+    return (
+        "the master was restarted at the switch and may have acknowledged writes since",
+        "see what it holds: `redis-ha adopt --undo --force` gives that up and opens the source",
+    )
 
 
 def _reopen(source: Source, journal: Journal, *, force: bool) -> str:

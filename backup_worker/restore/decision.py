@@ -115,7 +115,7 @@ def next_step(journal: Journal, seen: Seen) -> Step:
     master = seen.node(journal.master)
     if master.view.role == "master" and master.holds(journal.scratch_replids):
         return _settle(journal, seen)
-    if _was_restarted_after_the_switch(journal, master):
+    if was_restarted_after_the_switch(journal, master):
         return GiveUp(f"{journal.master} was restarted after the switch: what it holds is unknown")
     if master.view.role is None and journal.stage in _SWITCHED:
         return Wait(f"master {journal.master}, which may have been switched, does not answer")
@@ -177,7 +177,7 @@ def failover(journal: Journal, seen: Seen) -> SentinelState | None:
     )
 
 
-def _was_restarted_after_the_switch(journal: Journal, master: NodeState) -> bool:
+def was_restarted_after_the_switch(journal: Journal, master: NodeState) -> bool:
     """It may hold acknowledged writes on top of the restored data, under a new history."""
     switched = journal.stage in _SWITCHED
     before = next(node for node in journal.nodes if node.address == journal.master)

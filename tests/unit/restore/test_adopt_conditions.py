@@ -136,6 +136,7 @@ def journal(stage: Stage) -> Journal:
         (Stage.PROMOTE, None, "", False, False),
         (Stage.PROMOTE, "master", "theirs", True, False),
         (Stage.RELEASE, "master", "theirs", True, False),
+        (Stage.RELEASE, "master", "unknown", False, False),
     ],
 )
 def test_the_source_is_opened_only_while_the_cluster_surely_has_not_taken_over(
