@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 from redis_ha.failover_test.campaign import Campaign, carry_out
 from redis_ha.failover_test.clients import OURS, STOCK
@@ -20,6 +21,8 @@ from redis_ha.site import Site
 
 # From so many on the 95th percentile says something, and is held to what is promised.
 ENOUGH = 20
+# Of few crashes the middle one may be so much later than promised, on a machine that is busy.
+SLACK_SECONDS = 2.0
 OPTIONS = Options(kinds=(OURS, STOCK), writers=2, pace=0.004, seconds=1.0)
 LIMITS = dict(zip((OURS, STOCK), WITNESSED, strict=True))
 
@@ -95,7 +98,8 @@ def check(crashes: Crashes, *, down_after: float) -> None:
     for kind, limit in LIMITS.items():
         values = crashes.gaps(kind)
         # Sentinel alone would not even have begun.
-        assert percentile(values, 0.5) < down_after, crashes.figures
+        assert max(values) < down_after, crashes.figures
+        assert median(values) <= limit + SLACK_SECONDS, crashes.figures
         if len(values) >= ENOUGH:
             assert percentile(values, 0.95) <= limit, crashes.figures
 

@@ -108,7 +108,8 @@ def cli(debug: bool) -> None:
 
     \b
     Exit codes: 0 ok, 1 degraded, not ready or failed, 2 wrong use (health: down),
-    3 no such stack or node, 6 cluster unreachable, 7 refused for safety.
+    3 no such stack or node, 6 cluster unreachable, 7 refused for safety; of `adopt` also those of
+    backup-worker: 4 corrupt, 5 store unreachable.
     """
 
 

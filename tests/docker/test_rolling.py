@@ -103,9 +103,10 @@ def test_a_killed_up_is_healed_by_the_next(
     up = ("pulumi", "up", "--yes", "--skip-preview", "--non-interactive", "-s", stack.name)
     with cluster.writers(2) as ledger:
         for number in range(KILLS):
-            stack.settings["ioThreads"] = 1 + number % 2
+            # The other value each time: something is to be done.
+            stack.settings["ioThreads"] = 2 - number % 2
             stack.write_settings()
-            stack.kill_after(moments.uniform(2, LATEST_KILL), *up)
+            assert stack.kill_after(moments.uniform(2, LATEST_KILL), *up), "it had ended"
             stack.up()
         ledger.wait_for_writes(200)
     figure(f"{KILLS} killed `up`s: {account(cluster, ledger)}")

@@ -24,6 +24,12 @@ def containers(cluster: LiveCluster) -> list[dict[str, Any]]:
     return described
 
 
+def writable(container: dict[str, Any], *places: str) -> str:
+    """List what the container's user may write there, links apart."""
+    find = ["find", *places, "-xdev", "-writable", "-not", "-type", "l"]
+    return docker("exec", container["Name"], *find, check=False)
+
+
 def names_of(found: Sequence[dict[str, Any]]) -> list[str]:
     return [container["Name"] for container in found]
 
@@ -78,8 +84,14 @@ def test_no_program_can_raise_its_rights(cluster: LiveCluster) -> None:
 
 def test_a_node_can_not_change_its_programs_or_settings(cluster: LiveCluster) -> None:
     for container in containers(cluster):
-        find = ["find", "/opt", "/usr", "/etc", "-xdev", "-writable", "-not", "-type", "l"]
-        assert docker("exec", container["Name"], *find, check=False) == "", container["Name"]
+        mounts = {m["Destination"]: m["RW"] for m in container["Mounts"]}
+        settings = [place for place in mounts if place.startswith("/etc/")]
+        assert settings, container["Name"]
+        assert not any(mounts[place] for place in settings), container["Name"]
+        places = ["/opt", "/usr", "/etc", *settings]
+        assert writable(container, *places) == "", container["Name"]
+        # It would be seen.
+        assert writable(container, "/tmp", "/run", "/data"), container["Name"]
 
 
 def test_no_other_process_runs_than_ours(cluster: LiveCluster) -> None:

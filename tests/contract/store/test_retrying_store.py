@@ -83,6 +83,15 @@ def test_a_transient_error_is_tried_again_with_pauses() -> None:
     assert all(0 <= pause <= 5 for pause in pauses)
 
 
+def test_pauses_grow_and_are_random() -> None:
+    store, pauses = retrying(FailingStore(failures=1000), tries=300)
+    with pytest.raises(TransientStoreError):
+        store.put("x", [b"data"])
+    assert max(pauses[:2]) < max(pauses)
+    assert len(set(pauses)) > 200
+    assert 4 < max(pauses) <= 5
+
+
 def test_it_gives_up_with_the_last_error() -> None:
     failing = FailingStore(failures=100)
     store, _ = retrying(failing)

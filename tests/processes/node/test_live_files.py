@@ -191,7 +191,9 @@ def test_a_node_that_left_is_forgotten_by_every_sentinel_and_none_is_blind(
     gone = [Member(leaver.name, leaver.address)]
     wait_until_forgotten(site(watched), gone, patience=120, sleep=look)
     # The replica that stays was known by whoever answered, at any time.
+    assert seen
     assert 0 not in seen
+    assert listed(watched) == [1, 1, 1]
     watched.data_nodes.remove(leaver)
     watched.wait_until_healthy()
 

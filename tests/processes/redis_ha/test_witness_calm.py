@@ -97,14 +97,24 @@ def lost(sentinel: Process, master: Process) -> bool:
     return str(master.address) in str(status(sentinel)["unreachable"])
 
 
-def test_idle_connections_timed_out(endure: Endure) -> None:
+def test_a_timeout_for_idle_connections_closes_none_of_ours(endure: Endure) -> None:
+    """The server exempts subscribers, which the witnesses are."""
+
+    def ours(client: redis.Redis) -> set[str]:
+        return {row["id"] for row in client.client_list() if row["user"] == "witness"}
+
     def event(master: Process) -> None:
-        with master.client() as client:
+        with master.client() as client, master.client() as idle:
+            stranger = str(idle.client_id())
+            before = ours(client)
             client.config_set("timeout", 1)
             for _ in range(4):
                 time.sleep(0.6)
                 client.ping()
             client.config_set("timeout", 0)
+            assert stranger not in {row["id"] for row in client.client_list()}
+            assert len(before) >= 3
+            assert ours(client) == before
 
     endure(event)
 

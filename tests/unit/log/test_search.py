@@ -59,6 +59,11 @@ def test_the_fast_look_misses_no_match(words: list[bytes]) -> None:
         assert rough is None or not matches or rough.search(resp(*words))
 
 
+@pytest.mark.parametrize("pattern", ["FLUSHALL", "DEL user:*"])
+def test_what_begins_with_a_word_is_looked_for_fast(pattern: str) -> None:
+    assert Pattern.parse(pattern).rough is not None
+
+
 @pytest.mark.parametrize("text", ["", "  ", "'open"])
 def test_what_is_no_pattern(text: str) -> None:
     with pytest.raises(UsageError):
