@@ -1,21 +1,20 @@
 """All that a store holds of ours, read in one go for the retention's plan."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from backup_worker.catalog import Catalog, Listing
-from backup_worker.errors import SnapshotCorrupt
 from backup_worker.lease.document import LEASES, term_of
 from backup_worker.log.catalog import LogCatalog, LogListing
 from backup_worker.log.history import read_timelines
-from backup_worker.log.segment import SegmentName, Timeline
+from backup_worker.log.segment import Timeline
 
 
 @dataclass(frozen=True)
 class Holdings:
     """Snapshots, log and lease terms at one moment.
 
-    `timelines` are those that a segment's manifest could be read of.
+    `timelines` are those whose place could be read.
     """
 
     snapshots: Listing
@@ -35,19 +34,6 @@ def read_holdings(catalog: Catalog) -> Holdings:
     return Holdings(
         snapshots=catalog.list(),
         log=found,
-        timelines=_readable_timelines(log, found.names),
+        timelines=read_timelines(log, found.names).known,
         leases=tuple(sorted(term for term in terms if term is not None)),
     )
-
-
-def _readable_timelines(log: LogCatalog, names: Iterable[SegmentName]) -> dict[str, Timeline]:
-    by_timeline: dict[str, list[SegmentName]] = {}
-    for name in names:
-        by_timeline.setdefault(name.replid, []).append(name)
-    found: dict[str, Timeline] = {}
-    for own in by_timeline.values():
-        try:
-            found |= read_timelines(log, own)
-        except SnapshotCorrupt:  # the plan keeps what it can't place
-            continue
-    return found

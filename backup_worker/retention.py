@@ -25,6 +25,8 @@ from backup_worker.manifest import (
 
 # No transfer takes that long: an object that old without a manifest has lost its writer.
 HALF_PATIENCE = timedelta(days=1)
+_UNPLACED = "its place in history can't be read"
+_UNPLACED_AND_OLD = f"{_UNPLACED}, and it is older than all that stays"
 
 
 class What(StrEnum):
@@ -78,21 +80,17 @@ def plan_retention(
     Snapshots within the window stay, and whatever their age the newest proven one and the newest
     that `latest` would mean. Without a good one nothing goes: what can't be read today may be
     all there is. Segments stay that follow on a kept snapshot, and those younger than the oldest
-    kept one; so do those whose place in history is unknown. An `allowance` bounds what a plan may
-    do whose `now` is wrong.
+    kept one, be it unreadable; so do those within the window whose place in history is unknown.
+    An `allowance` bounds what a plan may do whose `now` is wrong.
     """
     snapshots = list(_judge_snapshots(holdings.snapshots, horizon=now - window))
     if allowance is not None:
         snapshots = _within(allowance, snapshots)
     kept = {verdict.name for verdict in snapshots if verdict.keep}
-    bases = [
-        entry.manifest
-        for entry in holdings.snapshots.entries
-        if entry.manifest is not None and entry.id in kept
-    ]
+    entries = [entry for entry in holdings.snapshots.entries if entry.id in kept]
     return [
         *snapshots,
-        *_judge_segments(holdings, bases),
+        *_judge_segments(holdings, entries, horizon=now - window),
         *_judge_halves(holdings, horizon=now - HALF_PATIENCE),
         *_judge_leases(holdings.leases),
     ]
@@ -139,23 +137,31 @@ def _judge_snapshot(entry: Entry, precious: dict[str, str], horizon: datetime) -
 
 @dataclass(frozen=True)
 class _Oldest:
-    """When the oldest snapshot that stays was taken, and the reasons that follow, once for all."""
+    """When the oldest snapshot that stays was taken, and the reasons that follow, once for all.
+
+    A segment whose place is unknown may follow on any snapshot, so it has the window as well.
+    """
 
     at: datetime
+    horizon: datetime
     younger: str
     before: str
 
 
-def _oldest(bases: Sequence[Manifest]) -> _Oldest | None:
-    at = min((base.taken_at for base in bases), default=None)
-    if at is None:
+def _oldest(kept: Sequence[Entry], horizon: datetime) -> _Oldest | None:
+    """Unreadable ones count: whoever trusts their signer replays the log after them."""
+    if not any(entry.good for entry in kept):
         return None
+    at = min(entry.taken_at for entry in kept)
     what = f"the oldest snapshot that stays, of {at:%Y-%m-%d %H:%M}"
-    return _Oldest(at, f"younger than {what}", f"before {what}")
+    return _Oldest(at, min(at, horizon), f"younger than {what}", f"before {what}")
 
 
-def _judge_segments(holdings: Holdings, bases: Sequence[Manifest]) -> Iterator[Verdict]:
-    oldest = _oldest(bases)
+def _judge_segments(
+    holdings: Holdings, kept: Sequence[Entry], *, horizon: datetime
+) -> Iterator[Verdict]:
+    oldest = _oldest(kept, horizon)
+    bases = [entry.manifest for entry in kept if entry.manifest is not None]
     after = {replid: _needed_after(replid, holdings, bases) for replid in holdings.timelines}
     for name in holdings.log.names:
         keep, reason = _judge_segment(name, after, oldest)
@@ -168,7 +174,8 @@ def _judge_segment(
     if oldest is None:
         return True, "there is no good snapshot"
     if name.replid not in after:
-        return True, "its place in history can't be read"
+        keep = _arrived(name) >= oldest.horizon
+        return keep, _UNPLACED if keep else _UNPLACED_AND_OLD
     start = after[name.replid]
     if start is not None and name.end > start:
         return True, "follows on a snapshot that stays"

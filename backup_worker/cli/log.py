@@ -9,7 +9,7 @@ import click
 from backup_worker import remote
 from backup_worker.cli import output
 from backup_worker.cli.identity import open_identities, read_identity
-from backup_worker.cli.log_text import logged_fields, logged_line
+from backup_worker.cli.log_text import logged_fields, logged_line, print_left_out
 from backup_worker.cli.moments import parse_moment
 from backup_worker.cli.session import Session, pass_session
 from backup_worker.errors import UsageError
@@ -94,11 +94,13 @@ def command(session: Session, /, *, since: str | None, until: str | None, **opti
         key = None if asked.identity is None else read_identity(asked.identity)
         code = remote.run(session.config, arguments(asked), stdin=key or b"")
         raise click.exceptions.Exit(code)
+    identities = open_identities(asked.identity)
+    history = read_history(session.catalog)
+    print_left_out(history)
     if asked.lists_commands:
-        identities = open_identities(asked.identity)
-        _print_commands(read_history(session.catalog), identities, asked)
+        _print_commands(history, identities, asked)
     else:
-        _print_coverage(read_history(session.catalog).coverage(), as_json=asked.as_json)
+        _print_coverage(history.coverage(), as_json=asked.as_json)
 
 
 def arguments(asked: Asked) -> list[str]:

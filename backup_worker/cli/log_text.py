@@ -3,12 +3,21 @@
 from typing import Any
 
 from backup_worker.log.commands import Command, Long, Word
+from backup_worker.log.history import History
 from backup_worker.log.search import Logged, Match
 from backup_worker.log.times import rfc3339
 
 _SHOWN_WORDS = 12
 _SHOWN_CHARACTERS = 300
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+def left_out_lines(history: History) -> list[str]:
+    """Warn of each timeline that is left out: a point in it is not found."""
+    return [
+        f"warning: without the log of timeline {replid[:12]}, whose place can't be read: {problem}"
+        for replid, problem in sorted(history.problems.items())
+    ]
 
 
 def logged_fields(one: Logged, *, values: bool) -> dict[str, Any]:

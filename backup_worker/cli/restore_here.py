@@ -84,6 +84,7 @@ class Restore:
             return None
         base = self.manifest if self.request.snapshot else None
         history = read_history(self.session.catalog)
+        texts.print_left_out(history)
         return locate(history, self.request, self.identities, base=base)
 
     def take_snapshot(self, report: Report) -> str:

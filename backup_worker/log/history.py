@@ -1,7 +1,7 @@
 """What a store holds of the past: snapshots, log and timelines, and the way to a point in it."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import age
 from backup_worker.catalog import Catalog
@@ -11,7 +11,7 @@ from backup_worker.log.catalog import LogCatalog
 from backup_worker.log.commands import CommandReader
 from backup_worker.log.coverage import Coverage, coverage
 from backup_worker.log.past import Marks
-from backup_worker.log.plan import Replay, Target
+from backup_worker.log.plan import AtTime, Replay, Target
 from backup_worker.log.reading import SegmentReader
 from backup_worker.log.segment import Segment, SegmentName, Timeline
 from backup_worker.manifest import Manifest
@@ -19,19 +19,23 @@ from backup_worker.manifest import Manifest
 
 @dataclass(frozen=True)
 class History:
-    """Good snapshots, segment names and timelines of one store at one moment."""
+    """Good snapshots, segment names and timelines of one store at one moment.
+
+    Timelines whose place can't be read are left out, segments and all: `problems` says why.
+    """
 
     snapshots: tuple[Manifest, ...]
     names: tuple[SegmentName, ...]
     timelines: dict[str, Timeline]
     log: LogCatalog
+    problems: Mapping[str, SnapshotCorrupt] = field(default_factory=dict)
 
     def plan(self, target: Target, *, base: Manifest | None = None) -> Replay:
         """Find the way to a point, from `base` if one is given; raises PointNotFound.
 
         The cut is not yet on a boundary: see `cut`.
         """
-        marks = self._marks(plans.deciding(self.names, self.timelines, target))
+        marks = self._marks(target)
         snapshots = self.snapshots if base is None else (base,)
         try:
             return plans.plan_replay(snapshots, self.names, self.timelines, target, marks=marks)
@@ -77,9 +81,17 @@ class History:
         known = {name: one.marks for name in first if (one := self._try(name)) is not None}
         return coverage(self.snapshots, self.names, self.timelines, marks=known)
 
-    def _marks(self, names: Sequence[SegmentName]) -> Marks:
-        found = self.log.read_all(names)
-        return {name: segment.marks for name, segment in zip(names, found, strict=True)}
+    def _marks(self, target: Target) -> Marks:
+        """Read the marks that decide; a segment that ended by then may be unreadable.
+
+        Its name says when it ended, and what is replayed is read anyway.
+        """
+        names = plans.deciding(self.names, self.timelines, target)
+        early = {n for n in names if isinstance(target, AtTime) and n.last_ms <= target.ms}
+        known = {name: one.marks for name in early if (one := self._try(name)) is not None}
+        late = [name for name in names if name not in early]
+        found = self.log.read_all(late)
+        return known | {name: one.marks for name, one in zip(late, found, strict=True)}
 
     def _try(self, name: SegmentName) -> Segment | None:
         try:
@@ -88,28 +100,42 @@ class History:
             return None
 
 
-def read_history(catalog: Catalog) -> History:
-    """Look at a store; snapshots whose proof failed are left out.
+@dataclass(frozen=True)
+class Timelines:
+    """Timelines by replication id: those whose place is known, and why of the others it isn't."""
 
-    Raises StoreUnreachable, SnapshotCorrupt.
-    """
+    known: dict[str, Timeline]
+    problems: dict[str, SnapshotCorrupt]
+
+
+def read_history(catalog: Catalog) -> History:
+    """Look at a store; snapshots whose proof failed are left out. Raises StoreUnreachable."""
     entries = catalog.list().entries
     snapshots = tuple(e.manifest for e in entries if e.manifest is not None and not e.failed)
     log = LogCatalog(catalog.store, catalog.trusted)
     names = log.list().names
-    return History(snapshots, names, read_timelines(log, names), log)
+    timelines = read_timelines(log, names)
+    placed = tuple(name for name in names if name.replid in timelines.known)
+    return History(snapshots, placed, timelines.known, log, timelines.problems)
 
 
-def read_timelines(log: LogCatalog, names: Iterable[SegmentName]) -> dict[str, Timeline]:
+def read_timelines(log: LogCatalog, names: Iterable[SegmentName]) -> Timelines:
     """Learn each timeline's parent from its first segment, or its last one if that says nothing.
 
-    Raises SnapshotCorrupt where neither can be read.
+    Where neither can be read it is a problem: an old signer's, or one damaged manifest, must not
+    hide all the other timelines.
     """
     ends: dict[str, tuple[SegmentName, SegmentName]] = {}
     for name in names:
         first, last = ends.get(name.replid, (name, name))
         ends[name.replid] = (min(first, name), max(last, name))
-    return {replid: _timeline(log, first, last) for replid, (first, last) in ends.items()}
+    found = Timelines({}, {})
+    for replid, (first, last) in ends.items():
+        try:
+            found.known[replid] = _timeline(log, first, last)
+        except SnapshotCorrupt as error:
+            found.problems[replid] = error
+    return found
 
 
 def _timeline(log: LogCatalog, first: SegmentName, last: SegmentName) -> Timeline:

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from redis_ha.cli.env import laravel_settings
 from redis_ha.discovery import ask_node
 from redis_ha.failover_test.docker_hands import DockerHands
 from redis_ha.locating import find_site
 from tests.docker.stack import LiveCluster, eventually
+from tests.docker.test_operate import redis_ha
 from tests.processes.laravel.application import Application
 from tests.processes.laravel.load import Load
 
@@ -22,7 +22,9 @@ Figure = Callable[[str], None]
 @pytest.fixture
 def application(cluster: LiveCluster, tmp_path: Path) -> Iterator[Application]:
     """Give the application, set up as `redis-ha env --laravel` says."""
-    connection = laravel_settings(cluster.env | {"REDIS_TLS_CA": str(cluster.ca)})
+    written = redis_ha(cluster, "env", "--laravel", "--secrets").stdout
+    connection = dict(line.split("=", 1) for line in written.splitlines())
+    assert connection["REDIS_PASSWORD"] == cluster.env["REDIS_PASSWORD"]
     with Application(connection, tmp_path).running() as running:
         yield running
 
