@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import click
+
 from backup_worker.log.commands import Command, Long, Word
 from backup_worker.log.history import History
 from backup_worker.log.search import Logged, Match
@@ -12,12 +14,10 @@ _SHOWN_CHARACTERS = 300
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
-def left_out_lines(history: History) -> list[str]:
-    """Warn of each timeline that is left out: a point in it is not found."""
-    return [
-        f"warning: without the log of timeline {replid[:12]}, whose place can't be read: {problem}"
-        for replid, problem in sorted(history.problems.items())
-    ]
+def print_left_out(history: History) -> None:
+    """Warn on standard error of each timeline that is left out: no point in it is found."""
+    for replid, problem in sorted(history.problems.items()):
+        click.echo(f"warning: without the log of timeline {replid[:12]}: {problem}", err=True)
 
 
 def logged_fields(one: Logged, *, values: bool) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from backup_worker import status as statuses
 from backup_worker.cli import restore_file
 from backup_worker.cli import restore_text as texts
 from backup_worker.cli.identity import open_identities
+from backup_worker.cli.log_text import print_left_out
 from backup_worker.cli.restore_config import beside, show_differences
 from backup_worker.cli.restore_display import display
 from backup_worker.cli.restore_point import Located, locate
@@ -84,7 +85,7 @@ class Restore:
             return None
         base = self.manifest if self.request.snapshot else None
         history = read_history(self.session.catalog)
-        texts.print_left_out(history)
+        print_left_out(history)
         return locate(history, self.request, self.identities, base=base)
 
     def take_snapshot(self, report: Report) -> str:

@@ -8,11 +8,9 @@ from typing import Any
 
 import click
 
-from backup_worker.cli.log_text import left_out_lines
 from backup_worker.cli.output import human_age, human_size, print_fields, print_json
 from backup_worker.cli.restore_point import Located, match_lines, point_fields, point_lines
 from backup_worker.errors import UsageError
-from backup_worker.log.history import History
 from backup_worker.manifest import Manifest
 from backup_worker.restore.directory import is_file_target
 from backup_worker.restore.journal import Journal
@@ -78,12 +76,6 @@ def show_plan(fields: dict[str, Any]) -> None:
 def print_match(located: Located, *, values: bool) -> None:
     """Show on standard error what a point lies before, if it was found by that."""
     for line in match_lines(point_fields(located, values=values)):
-        click.echo(line, err=True)
-
-
-def print_left_out(history: History) -> None:
-    """Warn on standard error of the timelines that no point is looked for in."""
-    for line in left_out_lines(history):
         click.echo(line, err=True)
 
 

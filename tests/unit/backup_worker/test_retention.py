@@ -207,11 +207,21 @@ def test_a_fork_decides_what_is_needed(
     assert fates(held)[name.stem] is keep
 
 
-def test_a_segment_whose_history_cannot_be_read_stays() -> None:
-    name = segment(C, 1, 100, hours_ago=1000)
-    held = holdings(entry(1), names=[name], timelines={})
-    assert reasons(held)[name.stem] == "its place in history can't be read"
-    assert fates(held)[name.stem]
+def test_a_segment_whose_history_cannot_be_read_has_the_window() -> None:
+    young, old = segment(C, 1, 9, hours_ago=167), segment(C, 1, 9, hours_ago=169)
+    held = holdings(entry(1), names=[young, old], timelines={})
+    assert reasons(held)[young.stem] == "its place in history can't be read"
+    assert (fates(held)[young.stem], fates(held)[old.stem]) == (True, False)
+    assert fates(holdings(entry(200), names=[old], timelines={}))[old.stem]
+    assert fates(holdings(entry(1, good=False), names=[old], timelines={}))[old.stem]
+
+
+def test_a_snapshot_that_cannot_be_read_keeps_the_log_after_it() -> None:
+    """After a rotation of the signing key: operators may trust the old one still."""
+    new, old, gone = entry(1, point=(A, 900)), entry(100, good=False), entry(200, good=False)
+    before, after = segment(A, 1, 100, hours_ago=101), segment(A, 101, 200, hours_ago=99)
+    held = holdings(new, old, gone, names=[before, after])
+    assert (fates(held)[before.stem], fates(held)[after.stem]) == (False, True)
 
 
 def test_half_a_segment_goes_once_a_later_one_is_whole_and_a_day_has_passed() -> None:

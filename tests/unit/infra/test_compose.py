@@ -1,6 +1,7 @@
 """What `redis-ha compose` writes: the Docker target's containers, lasting secrets, closed files."""
 
 import json
+import shlex
 import stat
 import subprocess
 import sys
@@ -20,12 +21,19 @@ from infra.compose.folder import COMPOSE_FILE, ENV_FILE, Folder
 from infra.compose.secrets import read_secrets
 from infra.compose.writing import write_folder
 from redis_ha.cli.main import execute
+from tests.documents import shell_blocks
 from tests.unit.infra.recorded_graph import REPOSITORY, Graph, Registered, record
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 GROUP = Path("/proc/self").stat().st_gid
 ORDER = ["sentinel-1", "sentinel-2", "sentinel-3", "redis-1", "redis-2", "redis-3", "backup-worker"]
 MONITORS = ["redis-exporter", "ha-exporter", "prometheus", "alertmanager"]
+SHOWN = {
+    line
+    for block in shell_blocks()
+    for line in block.commands
+    if line.startswith("redis-ha compose redis-ha-compose")
+}
 # Each kind of difference that two stacks may have.
 SETTINGS: list[dict[str, str]] = [
     {},
@@ -275,6 +283,15 @@ def test_the_command_hands_everything_on(tmp_path: Path) -> None:
     shown = subprocess.run([*command, "--help"], capture_output=True, text=True, check=True)
     assert "--downAfterMs VALUE" in shown.stdout
     assert not folder.exists()
+
+
+@pytest.mark.parametrize("line", sorted(SHOWN))
+def test_it_is_written_as_documented(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert execute(shlex.split(line)[1:]) == 0
+    assert (tmp_path / "redis-ha-compose" / "docker-compose.redis-ha.yml").is_file()
 
 
 def test_where_only_a_node_is_installed_it_says_so(

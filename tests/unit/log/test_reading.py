@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import age
+from backup_worker.cli.log_text import print_left_out
 from backup_worker.errors import PointNotFound, RefusedForSafety, SnapshotCorrupt, WrongKey
 from backup_worker.log.lineage import Piece
-from backup_worker.log.plan import AtOffset
+from backup_worker.log.plan import AtOffset, AtTime
 from backup_worker.log.reading import SegmentReader, clipped
 from backup_worker.log.segment import Timeline
 from backup_worker.manifest import ReplicationPoint
@@ -136,9 +138,37 @@ def test_timelines_are_learnt_from_their_first_or_last_segment() -> None:
     # One that can't be read costs nothing while another says the same.
     log.store.put(unknown.name.manifest_key, [b"{}"])
     assert log.history.timelines[B].parent == A
+
+
+def test_a_timeline_that_cannot_be_placed_hides_no_other(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    log = StoredLog()
+    base = log.snapshot(replace(made(), replication=ReplicationPoint(B, SIZE, 0)))
+    log.write(SET)
+    fork = log.end
+    log.write(SET, timeline=Timeline(B, A, fork), start=fork + 1, at_ms=2000)
     log.store.put(log.written[0].name.manifest_key, [b"{}"])
-    with pytest.raises(SnapshotCorrupt, match=log.written[0].name.manifest_key):
-        _ = log.history
+    history = log.history
+    assert [name.replid for name in history.names] == [B]
+    assert history.plan(AtOffset(log.end)).base == base
+    assert history.coverage().ranges[-1].last == log.end
+    print_left_out(history)
+    assert log.written[0].name.manifest_key in capsys.readouterr().err
+
+
+def test_what_ended_before_a_time_may_be_unreadable() -> None:
+    log = StoredLog()
+    log.write(SET, at_ms=1000)
+    unreadable = log.write(SET, at_ms=2000)
+    log.snapshot(replace(made(), replication=ReplicationPoint(A, log.end, 0)))
+    log.write(SET, SET, at_ms=3000)
+    log.store.put(unreadable.name.manifest_key, [b"{}"])
+    at = AtTime(datetime.fromtimestamp(3, UTC))
+    assert log.history.plan(at).offset == log.end - SIZE
+    log.store.put(log.written[2].name.manifest_key, [b"{}"])
+    with pytest.raises(SnapshotCorrupt, match=log.written[2].name.manifest_key):
+        log.history.plan(at)
 
 
 def test_a_named_snapshot_after_the_point_is_said_to_be_one() -> None:
