@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,22 +13,23 @@ from redis_ha.cli import output
 from redis_ha.cli.cluster import json_option, stack_option, the_site
 from redis_ha.failover_test.campaign import (
     Campaign,
-    carry_out,
     chosen,
     circumstances,
     clean_up,
+    conduct,
     refuse_production,
 )
 from redis_ha.failover_test.clients import DESCRIPTIONS, KINDS
 from redis_ha.failover_test.docker_hands import DockerHands
 from redis_ha.failover_test.journal import journal_path
+from redis_ha.failover_test.outcome import Outcome
 from redis_ha.failover_test.records import Fault
-from redis_ha.failover_test.report import render
+from redis_ha.failover_test.report import Circumstances, render
 from redis_ha.failover_test.run import Options
-from redis_ha.failover_test.summary import Judged, client_rows, document, fault_rows
+from redis_ha.failover_test.summary import client_rows, document, fault_rows
 from redis_ha.site import Site
 from redis_ha.upkeep.failover_tests import deeds_of
-from redis_ha.upkeep.record import note, record_path
+from redis_ha.upkeep.record import note, read_record, record_path
 
 _FAULTS = (
     *("crash", "crash-unseen", "hang", "partition", "asymmetric-partition"),
@@ -46,6 +48,17 @@ _DONE = {
     "switchover": "the mastership is handed over",
     "plain": "plain SENTINEL FAILOVER, which loses writes",
 }
+
+
+def _in_a_folder(
+    _context: click.Context, _parameter: click.Parameter, report: Path | None
+) -> Path | None:
+    """Refuse before anything is hurt what click looks at only where the file is there already."""
+    if report is None or report.exists():
+        return report
+    if not report.parent.is_dir() or not os.access(report.parent, os.W_OK | os.X_OK):
+        raise click.BadParameter(f"{report.parent} is no folder that can be written to.")
+    return report
 
 
 @click.command("failover-test", short_help="Hurt the cluster on purpose, prove what it costs.")
@@ -68,7 +81,7 @@ _DONE = {
 )  # fmt: skip
 @click.option(
     "--report", metavar="FILE", type=click.Path(dir_okay=False, writable=True, path_type=Path),
-    help="Write an HTML page with pictures.",
+    callback=_in_a_folder, help="Write an HTML page with pictures.",
 )  # fmt: skip
 @click.option(
     "--duration", metavar="SECONDS", type=click.FloatRange(1, 600), default=3.0, show_default=True,
@@ -112,7 +125,8 @@ def command(  # noqa: PLR0913 - one argument for each option
     acknowledged writes are gone, which reads were stale, whether two nodes took writes at once,
     and whether that is within what the settings allow. Passed is exit code 0, failed 1.
 
-    How each fault ended is kept in the record of `redis-ha maintenance`, for `redis-ha checklist`.
+    How each fault ended is kept in the record of `redis-ha maintenance`, for `redis-ha checklist`;
+    one that breaks off has failed. What was found until then is shown all the same.
     The cluster is left as it was: what was hurt is healed on every way out, and if this command
     is killed by the next one. Applications notice the faults. Needs the Docker engine of the
     nodes (switchover: does not).
@@ -131,26 +145,50 @@ def command(  # noqa: PLR0913 - one argument for each option
     if not yes:
         _ask(site, todo, repeat)
     options = Options(kinds or KINDS, writers=writers, pace=1 / rate, seconds=duration)
-    runs = _run(Campaign(site, todo, repeat, options))
-    about = circumstances(site, stack)
-    if report is not None:
-        report.write_text(render(runs, about), encoding="utf-8")
-    if as_json:
-        output.print_json(document(runs, about.settings))
-    else:
-        _show(runs, report)
-    note(
-        record_path(site.operator, os.environ, home=Path.home()),
-        *deeds_of(runs, now=datetime.now(UTC), report=report),
+    outcome = Outcome()
+    _hurt(
+        Campaign(site, todo, repeat, options), outcome, stack=stack, report=report, as_json=as_json
     )
-    raise click.exceptions.Exit(0 if all(one.verdict.passed for one in runs) else 1)
+    raise click.exceptions.Exit(0 if outcome.passed else 1)
 
 
-def _run(campaign: Campaign) -> list[Judged]:
-    site, hands = campaign.site, DockerHands()
-    path = journal_path(site.operator, os.environ, home=Path.home())
-    clean_up(site, hands, path, say=_say)
-    return list(carry_out(campaign, hands, path, say=_say))
+def _hurt(
+    campaign: Campaign, outcome: Outcome, *, stack: str | None, report: Path | None, as_json: bool
+) -> None:
+    """Find out all that may be in the way; then carry it out, and tell and note what it came to."""
+    site, hands, home = campaign.site, DockerHands(), Path.home()
+    record = record_path(site.operator, os.environ, home=home)
+    # Nothing is hurt for a result that could not be noted, or of a cluster that can't be described.
+    read_record(record)
+    journal = journal_path(site.operator, os.environ, home=home)
+    clean_up(site, hands, journal, say=_say)
+    about = circumstances(site, stack)
+    with ExitStack() as ends:
+        # The last first, and each whatever became of the others and of the campaign.
+        ends.callback(_tell, outcome, about, report, as_json=as_json)
+        ends.callback(_leave, outcome, about, report, record=record)
+        conduct(campaign, hands, journal, outcome=outcome, say=_say)
+
+
+def _leave(outcome: Outcome, about: Circumstances, report: Path | None, *, record: Path) -> None:
+    """Note how each fault ended, with the hash of the page if that could be written."""
+    page: Path | None = None
+    try:
+        if report is not None and outcome.runs:
+            text = render(outcome.runs, about, stopped=outcome.stopped)
+            report.write_text(text, encoding="utf-8")
+            page = report
+    finally:
+        note(record, *deeds_of(outcome, now=datetime.now(UTC), report=page))
+
+
+def _tell(outcome: Outcome, about: Circumstances, report: Path | None, *, as_json: bool) -> None:
+    if outcome.stopped and not outcome.runs:
+        return
+    if as_json:
+        output.print_json(document(outcome.runs, about.settings, stopped=outcome.stopped))
+    else:
+        _show(outcome, report)
 
 
 def _ask(site: Site, faults: Sequence[Fault], repeat: int) -> None:
@@ -168,7 +206,8 @@ def _say(text: str) -> None:
     click.echo(text, err=True)
 
 
-def _show(runs: Sequence[Judged], report: Path | None) -> None:
+def _show(outcome: Outcome, report: Path | None) -> None:
+    runs = outcome.runs
     rows = [
         (
             *(row.fault, row.kind, str(row.runs), _s(row.outage_middle), _s(row.outage_worst)),
@@ -188,7 +227,7 @@ def _show(runs: Sequence[Judged], report: Path | None) -> None:
         )
     for kind, text in DESCRIPTIONS.items():
         click.echo(f"{kind}: {text}")
-    if report is not None:
+    if report is not None and runs:
         click.echo(f"the report: {report}")
 
 

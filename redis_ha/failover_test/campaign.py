@@ -13,10 +13,10 @@ import redis
 from redis_ha.discovery import find_master
 from redis_ha.errors import HarmRefused
 from redis_ha.failover_test import steadiness
-from redis_ha.failover_test.expectation import LiveSettings
 from redis_ha.failover_test.hands import Hands
-from redis_ha.failover_test.journal import Journal, opened
-from redis_ha.failover_test.records import FAULTS, PEERS, Fault
+from redis_ha.failover_test.journal import opened
+from redis_ha.failover_test.outcome import Outcome
+from redis_ha.failover_test.records import BEGUN, FAULTS, PEERS, Fault
 from redis_ha.failover_test.report import Circumstances
 from redis_ha.failover_test.run import Options, Run, put_right
 from redis_ha.failover_test.summary import Judged, judged
@@ -26,6 +26,7 @@ PRODUCTION = frozenset({"prod", "production"})
 _TRUE = frozenset({"1", "true", "yes", "on"})
 
 Say = Callable[[str], None]
+Broke = Callable[[Fault], None]
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,37 @@ def clean_up(site: Site, hands: Hands, path: Path, *, say: Say) -> None:
             put_right(site, hands, journal)
 
 
-def carry_out(campaign: Campaign, hands: Hands, path: Path, *, say: Say) -> Iterator[Judged]:
-    """Do one run after the other, each judged; leaves the cluster as it was, whatever happens."""
+def conduct(campaign: Campaign, hands: Hands, path: Path, *, outcome: Outcome, say: Say) -> None:
+    """Carry a campaign out; what it came to is in `outcome`, when this raises too."""
+
+    def broke(fault: Fault) -> None:
+        outcome.broken = fault
+
+    try:
+        for one in carry_out(campaign, hands, path, say=say, broke=broke):
+            outcome.runs.append(one)
+    except BaseException as error:
+        outcome.stopped = _named(error)
+        raise
+
+
+def _named(error: BaseException) -> str:
+    text = (str(error).splitlines() or [""])[0]
+    return ": ".join(filter(None, (type(error).__name__, text)))
+
+
+def carry_out(
+    campaign: Campaign,
+    hands: Hands,
+    path: Path,
+    *,
+    say: Say,
+    broke: Broke = lambda _fault: None,
+) -> Iterator[Judged]:
+    """Do one run after the other, each judged; leaves the cluster as it was, whatever happens.
+
+    `broke` is told of the fault whose run raised after it had begun.
+    """
     settings = steadiness.live_settings(campaign.site)
     with opened(path) as journal:
         for fault in campaign.faults:
@@ -73,28 +103,29 @@ def carry_out(campaign: Campaign, hands: Hands, path: Path, *, say: Say) -> Iter
                 continue
             for number in range(1, campaign.repeat + 1):
                 say(f"{fault} {number} of {campaign.repeat}")
-                yield _one(campaign, fault, hands, journal=journal, settings=settings, say=say)
+                run = Run(campaign.site, fault, hands, journal, campaign.options, settings, say)
+                yield _one(run, broke)
 
 
-def _one(
-    campaign: Campaign,
-    fault: Fault,
-    hands: Hands,
-    *,
-    journal: Journal,
-    settings: LiveSettings,
-    say: Say,
-) -> Judged:
-    run = Run(campaign.site, fault, hands, journal, campaign.options, settings, say)
+def _one(run: Run, broke: Broke) -> Judged:
     began = time.monotonic()
-    result = judged(run.record(), settings)
+    try:
+        result = judged(run.record(), run.settings)
+        _tell(result, time.monotonic() - began, run.say)
+    except BaseException:
+        if BEGUN in run.marks:
+            broke(run.fault)
+        raise
+    return result
+
+
+def _tell(result: Judged, seconds: float, say: Say) -> None:
     word = "passed" if result.verdict.passed else "failed"
-    say(f"{fault}: {word}, {time.monotonic() - began:.0f} s")
+    say(f"{result.run.fault}: {word}, {seconds:.0f} s")
     if text := result.run.witnesses_text:
         say(f"  {text}")
     for check in result.verdict.failures:
         say(f"  {check.name}: {check.measured:.2f} of {check.limit or 0:.2f}; {check.reason}")
-    return result
 
 
 def circumstances(site: Site, stack: str | None) -> Circumstances:

@@ -139,4 +139,6 @@ class RunRecord:
 
     @property
     def end(self) -> float:
-        return max(w.times[-1] for c in self.clients for w in c.writers if w.times)
+        """The last acknowledgement, or the last mark: maybe no write was acknowledged any more."""
+        written = (w.times[-1] for c in self.clients for w in c.writers if w.times)
+        return max([*written, *self.marks.values()])

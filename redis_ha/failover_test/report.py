@@ -38,9 +38,9 @@ class Circumstances:
     plan: Mapping[str, Any] | None = None
 
 
-def render(runs: Sequence[Judged], about: Circumstances) -> str:
-    """Render the page."""
-    passed = all(one.verdict.passed for one in runs)
+def render(runs: Sequence[Judged], about: Circumstances, *, stopped: str = "") -> str:
+    """Render the page of at least one run; `stopped` as in `summary.document`."""
+    passed = not stopped and all(one.verdict.passed for one in runs)
     rows = client_rows(runs)
     page = Template(files("redis_ha.failover_test").joinpath("report.html").read_text("utf-8"))
     return page.substitute(
@@ -48,7 +48,7 @@ def render(runs: Sequence[Judged], about: Circumstances) -> str:
         badge="good" if passed else "bad",
         word="passed" if passed else "failed",
         facts=escape(_facts(runs, about)),
-        troubles=_troubles(runs),
+        troubles=_troubles(runs, stopped),
         comparison=_comparison(rows),
         clients=_client_table(rows),
         faults=_fault_table(fault_rows(runs)),
@@ -77,8 +77,9 @@ def _facts(runs: Sequence[Judged], about: Circumstances) -> str:
     )
 
 
-def _troubles(runs: Sequence[Judged]) -> str:
-    lines = [
+def _troubles(runs: Sequence[Judged], stopped: str) -> str:
+    lines = [f"<li>the test ended early: {escape(stopped)}</li>"] if stopped else []
+    lines += [
         f"<li>run {number}, {escape(one.run.fault)}: <b>{escape(check.name)}</b>: "
         f"{escape(_measured(check))}, allowed {escape(_limit(check))}; {escape(check.reason)}</li>"
         for number, one in enumerate(runs, start=1)

@@ -64,10 +64,15 @@ def master_of(site: Site) -> Member:
 
 
 def live_settings(site: Site) -> LiveSettings:
-    """Read from sentinels and master what the predictions depend on; raises HarmRefused."""
+    """Read from sentinels and master what the predictions depend on.
+
+    Raises HarmRefused, and Unreachable or NoMaster when there is no cluster to be hurt.
+    """
+    # First: no sentinel may answer, and this says so.
+    master = find_master(site.operator)
     down_after = max(view.down_after for view in ask_sentinels(site.operator) if view.master)
     try:
-        with site.operator.connect(find_master(site.operator)) as client:
+        with site.operator.connect(master) as client:
             config: Any = client.config_get("min-replicas-*")
     except redis.RedisError as error:
         raise HarmRefused(

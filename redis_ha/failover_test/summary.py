@@ -130,10 +130,16 @@ def inside_seconds(run: RunRecord) -> float:
     return max((at - run.marks[BEGUN] for at in times if at > run.marks[BEGUN]), default=0.0)
 
 
-def document(runs: Sequence[Judged], settings: LiveSettings) -> dict[str, Any]:
-    """Give everything that was found as plain values; times in seconds, relative to the fault."""
+def document(
+    runs: Sequence[Judged], settings: LiveSettings, *, stopped: str = ""
+) -> dict[str, Any]:
+    """Give everything that was found as plain values; times in seconds, relative to the fault.
+
+    `stopped` says what ended the test early, "" when nothing did.
+    """
     return {
-        "passed": all(one.verdict.passed for one in runs),
+        "passed": not stopped and all(one.verdict.passed for one in runs),
+        "stopped": stopped,
         "settings": vars(settings),
         "faults": [vars(row) for row in fault_rows(runs)],
         "clients": [vars(row) for row in client_rows(runs)],

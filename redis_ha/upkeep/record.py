@@ -18,7 +18,7 @@ from redis_ha.discovery import Access
 from redis_ha.errors import BadSetting
 
 VERSION = 1
-# Of a daily task more than a year.
+# Of a daily task more than a year; one that fails each five minutes fills it in half a week.
 KEPT = 1_000
 
 
@@ -64,7 +64,18 @@ def note(path: Path, *deeds: Deed) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with path.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        _write(path, (*read_record(path), *deeds)[-KEPT:])
+        _write(path, kept((*read_record(path), *deeds)))
+
+
+def kept(deeds: Sequence[Deed]) -> tuple[Deed, ...]:
+    """Give the last KEPT and, however old, the newest of each task that passed and that failed.
+
+    A yearly task is not done again because a daily one was noted often.
+    """
+    by_time = sorted(range(len(deeds)), key=lambda place: deeds[place].at)
+    newest = {(deeds[place].task, deeds[place].passed): place for place in by_time}
+    last_ones = range(max(0, len(deeds) - KEPT), len(deeds))
+    return tuple(deeds[place] for place in sorted({*newest.values(), *last_ones}))
 
 
 def last(deeds: Sequence[Deed], task: str, *, passed: bool | None = None) -> Deed | None:

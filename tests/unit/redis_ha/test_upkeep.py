@@ -17,6 +17,7 @@ import pytest
 from redis_ha.backup_report import BackupReport
 from redis_ha.errors import BadSetting
 from redis_ha.failover_test.expectation import LiveSettings
+from redis_ha.failover_test.outcome import Outcome
 from redis_ha.failover_test.summary import judged
 from redis_ha.findings import State
 from redis_ha.round_trip import Samples
@@ -24,7 +25,7 @@ from redis_ha.stats import compute
 from redis_ha.upkeep.calendar import TASKS, standings
 from redis_ha.upkeep.checklist import DOCUMENTS, Facts, is_passed, judge_checklist
 from redis_ha.upkeep.failover_tests import deeds_of
-from redis_ha.upkeep.record import Deed, note, read_record
+from redis_ha.upkeep.record import KEPT, Deed, kept, note, read_record
 from redis_ha.upkeep.signing import problem_of, sign, the_key
 from redis_ha.upkeep.watching import Watch, ask_prometheus
 from tests.unit.redis_ha.failover_test.runs import crash
@@ -93,6 +94,30 @@ def test_a_record_is_added_to_by_several_at_once_and_closed_to_others(tmp_path: 
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+def test_what_fails_each_five_minutes_pushes_no_proof_out(tmp_path: Path) -> None:
+    path = tmp_path / "record.json"
+    proofs = (*TESTED, deed("review", days_ago=200), deed("health", days_ago=7))
+    failing = [deed("health", days_ago=6 - n / 288, passed=False) for n in range(KEPT + 200)]
+    note(path, deed("review", days_ago=300), *proofs, *failing)
+    assert read_record(path) == (*proofs, *failing[-KEPT:])
+
+
+def test_the_newest_is_kept_by_its_time_and_not_by_its_place() -> None:
+    old, new = deed("review", days_ago=200), deed("review", days_ago=100)
+    rest = [deed("health", days_ago=0.5)] * KEPT
+    assert kept((new, old, *rest)) == (new, *rest)
+    assert kept((old, new)) == (old, new)
+
+
+def test_a_fault_that_broke_off_is_a_failed_deed() -> None:
+    settings = LiveSettings(down_after=2.0, min_replicas=1, max_lag=1.0)
+    outcome = Outcome([judged(crash(), settings)], "NoMaster: none", broken="hang")
+    made = {one.task: one for one in deeds_of(outcome, now=NOW, report=None)}
+    assert made["failover-test crash"].passed
+    assert not made["failover-test hang"].passed
+    assert made["failover-test hang"].evidence.endswith("had begun: NoMaster: none")
+
+
 @pytest.mark.parametrize(
     "text", ["{", '{"version": 2, "deeds": []}', '{"version": 1, "deeds": [1]}']
 )
@@ -110,7 +135,7 @@ def test_a_failover_test_leaves_a_deed_for_each_fault(tmp_path: Path) -> None:
     page.write_text("a picture")
     good, slow = crash(), crash(back_after=9.0, fault="hang")
     runs = [judged(run, settings) for run in (good, good, slow)]
-    made = {one.task: one for one in deeds_of(runs, now=NOW, report=page)}
+    made = {one.task: one for one in deeds_of(Outcome(runs), now=NOW, report=page)}
     assert {task: one.passed for task, one in made.items()} == {
         "failover-test crash": True,
         "failover-test hang": False,

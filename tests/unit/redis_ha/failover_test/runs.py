@@ -78,6 +78,13 @@ def crash(
     )
 
 
+def silenced() -> RunRecord:
+    """A crash after which no client ever writes again."""
+    run = crash()
+    kinds = (client(kind, back_after=END - FAULT) for kind in (OURS, STOCK))
+    return replace(run, clients=tuple(kinds))
+
+
 def with_nodes(run: RunRecord, **nodes: tuple[Sample, ...]) -> RunRecord:
     """The same run with other samples: `redis_1=samples(...)`."""
     changed = {name.replace("_", "-"): seen for name, seen in nodes.items()}

@@ -17,8 +17,15 @@ from redis_ha.failover_test.measures import (
     stretches,
     writable_spans,
 )
-from redis_ha.failover_test.records import ClientRecord, WriterRecord
-from tests.unit.redis_ha.failover_test.runs import FAULT, crash, samples, times, with_nodes
+from redis_ha.failover_test.records import HEALTHY, ClientRecord, WriterRecord
+from tests.unit.redis_ha.failover_test.runs import (
+    FAULT,
+    crash,
+    samples,
+    silenced,
+    times,
+    with_nodes,
+)
 
 
 def test_a_gap_that_began_before_the_fault_counts() -> None:
@@ -46,6 +53,13 @@ def test_outages_of_a_run_are_by_kind() -> None:
         "redis-ha": 2.2,
         "redis-py": 3.0,
     }
+
+
+def test_a_run_without_a_write_after_the_fault_lasts_to_its_last_mark() -> None:
+    run = silenced()
+    found = outages(run, since=FAULT)
+    assert {span.end for span in found.values()} == {run.marks[HEALTHY]}
+    assert min(span.seconds for span in found.values()) > 10.0
 
 
 def test_stretches_join_equal_states_without_a_hole() -> None:

@@ -11,7 +11,7 @@ from redis_ha.failover_test.records import LostWrite, RunRecord, StaleRead
 from redis_ha.failover_test.report import Circumstances, render
 from redis_ha.failover_test.summary import client_rows, document, fault_rows, judged
 from redis_ha.failover_test.timeline import draw, named_masters
-from tests.unit.redis_ha.failover_test.runs import FAULT, crash
+from tests.unit.redis_ha.failover_test.runs import FAULT, crash, silenced
 
 SETTINGS = LiveSettings(down_after=2.0, min_replicas=1, max_lag=1.0)
 ABOUT = Circumstances(
@@ -123,6 +123,12 @@ def test_each_run_says_what_the_witnesses_did() -> None:
     found = document([judged(run, SETTINGS)], SETTINGS)["runs"][0]["witnesses"]
     assert found["each"][0]["asked_of"] == "<s3>"
     assert "witnesses" not in page(crash()).partition("<body>")[2].replace("no witnesses", "")
+
+
+def test_clients_that_never_write_again_are_drawn_and_summed_up() -> None:
+    text = page(silenced())
+    assert "enough writes redis-ha" in text
+    assert all(row.outage_worst > 10.0 for row in client_rows([judged(silenced(), SETTINGS)]))
 
 
 def test_the_document_is_plain_values() -> None:

@@ -5,12 +5,20 @@ from dataclasses import replace
 
 import pytest
 
-from redis_ha.failover_test.clients import STOCK
+from redis_ha.failover_test.clients import OURS, STOCK
 from redis_ha.failover_test.expectation import LiveSettings, expect
 from redis_ha.failover_test.records import Fault, LostWrite, RunRecord, StaleRead
 from redis_ha.failover_test.verdict import Verdict, judge
-from tests.unit.redis_ha.failover_test.runs import FAULT, client, crash, samples, with_nodes
+from tests.unit.redis_ha.failover_test.runs import (
+    FAULT,
+    client,
+    crash,
+    samples,
+    silenced,
+    with_nodes,
+)
 
+KINDS = (OURS, STOCK)
 SETTINGS = LiveSettings(down_after=2.0, min_replicas=1, max_lag=1.0)
 
 
@@ -104,6 +112,13 @@ def test_a_read_older_than_the_fence_fails() -> None:
     run = crash()
     stale = replace(run.clients[0], stale=(StaleRead(101.0, 3.1),))
     assert failed(replace(run, clients=(stale, run.clients[1]))) == ["stale reads redis-ha"]
+
+
+def test_clients_that_never_write_again_fail_by_their_outage() -> None:
+    names = failed(silenced())
+    assert {f"{check} {kind}" for check in ("outage", "enough writes") for kind in KINDS} == set(
+        names
+    )
 
 
 def test_too_few_writes_prove_nothing() -> None:
