@@ -1,6 +1,6 @@
 """What to tell a running server whose files have changed. Pure: texts in, commands out."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 Command = tuple[str, ...]
@@ -37,6 +37,20 @@ def sentinel_commands(old: Mapping[str, str], new: Mapping[str, str]) -> list[Co
     """Say what changes a sentinel; certificates it loads only when it starts."""
     settings = _sentinel_commands(old["sentinel.conf"], new["sentinel.conf"])
     return [*user_commands(old["users.acl"], new["users.acl"]), *settings]
+
+
+def commands_from_any(
+    states: Iterable[Mapping[str, str]],
+    new: Mapping[str, str],
+    *,
+    tell: Callable[[Mapping[str, str], Mapping[str, str]], Iterable[Command]],
+) -> list[Command]:
+    """Say what changes a server that may have something of each of these states, each once.
+
+    A command says what is to be, not what was: whichever state is the right one, the others'
+    commands do no harm.
+    """
+    return list(dict.fromkeys(command for old in states for command in tell(old, new)))
 
 
 def user_commands(old: str, new: str) -> list[Command]:

@@ -2,7 +2,8 @@
 
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from node.changes import (
     KEEPER,
     KEEPER_RULES,
     Command,
+    commands_from_any,
     data_commands,
     sentinel_commands,
     with_acl_file,
@@ -41,46 +43,94 @@ class Keeper:
         self._log = log
         self._password = secrets.token_urlsafe(32)
         self._conf = "redis.conf" if settings.address in settings.data_nodes else "sentinel.conf"
-        self._files = self._first(wait) if is_watched(settings.config_dir) else None
-        self._refused: list[str] = []
+        # The last state that the server took whole.
+        self._applied = self._first(wait) if is_watched(settings.config_dir) else None
+        # What it was told since, oldest first: it may have something of each.
+        self._begun: list[Files] = []
+        self._waiting: list[Command] = []
+        # What was said last: a state's digest, and what of it was refused.
+        self._said: tuple[str, list[str]] = (self._applied.digest if self._applied else "", [])
 
     @property
     def connection_name(self) -> str:
         """Name the state that was applied whole, for whoever looks at CLIENT LIST."""
-        return f"files-{self._files.digest}" if self._files and not self._refused else ""
+        return f"files-{self._applied.digest}" if self._applied and not self._begun else ""
 
     @property
     def complaint(self) -> str:
         """Say which changes the server refused; empty when all is as the files say."""
-        return f"; not applied: {'; '.join(self._refused)}" if self._refused else ""
+        _, refused = self._said
+        return f"; not applied: {'; '.join(refused)}" if refused else ""
 
     def prepare(self, conf: str) -> str:
         """Add the keeper to the users, and return the configuration that has them."""
-        if self._files is None:
+        if self._latest is None:
             return conf
-        self._write_users(self._files.texts)
+        self._write_users(self._latest.texts)
+        # A server that starts takes from its files what one that runs refuses.
+        self._waiting = []
         return with_acl_file(conf, self._acl_file)
 
     def look(self) -> NodeSettings | None:
         """Apply what has changed; return the new settings, None when there is nothing new.
 
-        What fails for want of an answer is tried again at the next look.
+        What fails for want of an answer, or is refused, is tried again at the next look: a server
+        that is busy with a script refuses everything.
         """
-        if self._files is None or digest_now(self._settings.config_dir) == self._files.digest:
-            return None
-        new = read_whole(self._settings.config_dir)
+        new = self._to_apply()
         if new is None:
             return None
         try:
             settings = load_settings(self._settings.file)
-            self._write_users(new.texts)
-            self._refused = self._tell(self._commands(self._files.texts, new.texts))
+            if new is not self._latest:
+                self._begin(new)
+            refused = self._tell(self._waiting)
         except (redis.ConnectionError, redis.TimeoutError, OSError, BadSettings) as error:
             self._log.warning("files-not-applied", digest=new.digest, reason=str(error))
             return None
-        self._files, self._settings = new, settings
-        self._log.info("files-applied", digest=new.digest, refused=self._refused)
-        return settings
+        self._settings = self._usable(settings, refused)
+        return self._settings if self._note(new, refused) else None
+
+    @property
+    def _latest(self) -> Files | None:
+        return self._begun[-1] if self._begun else self._applied
+
+    def _to_apply(self) -> Files | None:
+        """Give the state that the server is to have and hasn't whole, if there is one."""
+        if self._latest is None:
+            return None
+        if digest_now(self._settings.config_dir) == self._latest.digest:
+            return self._latest if self._begun else None
+        return read_whole(self._settings.config_dir)
+
+    def _begin(self, new: Files) -> None:
+        """Make ready what is to be told, whatever came of the states before."""
+        self._write_users(new.texts)
+        states = [files.texts for files in (self._applied, *self._begun) if files]
+        self._waiting = commands_from_any(states, new.texts, tell=self._commands)
+        self._begun.append(new)
+
+    def _usable(self, new: NodeSettings, refused: Collection[Command]) -> NodeSettings:
+        """Stay with a password for as long as the server refuses the change of its user.
+
+        The node would else lock itself out, and one that isn't well takes no changes.
+        """
+        own = ("ACL", "SETUSER", new.credentials.username)
+        if all(command[:3] != own for command in refused):
+            return new
+        return replace(new, credentials=self._settings.credentials)
+
+    def _note(self, new: Files, refused: Mapping[Command, str]) -> bool:
+        """Keep what came of it; True, and a word in the log, when that is news."""
+        self._waiting = list(refused)
+        if not refused:
+            self._applied, self._begun = new, []
+        outcome = (new.digest, list(refused.values()))
+        if outcome == self._said:
+            return False
+        self._said = outcome
+        self._log.info("files-applied", digest=new.digest, refused=outcome[1])
+        return True
 
     @property
     def _acl_file(self) -> Path:
@@ -90,9 +140,9 @@ class Keeper:
         tell = data_commands if self._conf == "redis.conf" else sentinel_commands
         return tell(old, new)
 
-    def _tell(self, commands: list[Command]) -> list[str]:
-        """Send all; return what was refused, without values, for there are passwords in them."""
-        refused: list[str] = []
+    def _tell(self, commands: list[Command]) -> dict[Command, str]:
+        """Send all; say what was refused, without values, for there are passwords in them."""
+        refused: dict[Command, str] = {}
         credentials = Credentials(KEEPER, self._password)
         address = self._settings.address
         with self._settings.access.connect(address, credentials=credentials) as client:
@@ -100,7 +150,7 @@ class Keeper:
                 try:
                     client.execute_command(*command)
                 except redis.ResponseError as error:
-                    refused.append(f"{' '.join(command[:3])}: {error}")
+                    refused[command] = f"{' '.join(command[:3])}: {error}"
         return refused
 
     def _write_users(self, texts: Mapping[str, str]) -> None:

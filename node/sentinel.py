@@ -9,13 +9,14 @@ import redis
 from node.clock import Clock
 from node.errors import BadSettings, Stopped
 from node.files import write_atomically
-from node.forgetting import all_well, gone, is_my_turn
+from node.forgetting import Forgotten, all_well, gone, is_my_turn
 from node.health import Health, write_health
 from node.keeper import Keeper
 from node.process import Events, Server
 from node.sentinel_memory import monitors, with_memory
 from node.settings import NodeSettings
 from node.witness import Companion
+from redis_ha.connection import Address
 from redis_ha.discovery import ask_sentinels
 from redis_ha.eventlog import EventLog
 
@@ -47,6 +48,7 @@ class _Sentinel:
         self._client = self._connect()
         self._witness = Companion(settings, log, events)
         self._looked = time.monotonic()
+        self._forgotten = Forgotten()
         self._clock = Clock(time.time(), time.monotonic())
 
     def run(self) -> int:
@@ -91,6 +93,7 @@ class _Sentinel:
         changed = self._keeper.look()
         if changed is not None:
             self._settings = changed
+            self._forgotten.welcome({*changed.data_nodes, *changed.sentinels})
             self._witness.renew(changed)
             self._client.close()
             self._client = self._connect()
@@ -98,10 +101,10 @@ class _Sentinel:
         if now - self._looked < _FORGET_EVERY:
             return True
         self._looked = now
-        forgotten = self._to_forget()
-        return self._forget(forgotten) if forgotten else True
+        lost = self._to_forget()
+        return self._forget(lost) if lost else True
 
-    def _to_forget(self) -> list[str]:
+    def _to_forget(self) -> list[Address]:
         """Name who is gone, if this is the moment to forget them."""
         settings = self._settings
         if not is_my_turn(settings.address, settings.sentinels, now=time.time()):
@@ -113,12 +116,14 @@ class _Sentinel:
             return []
         members = {*settings.data_nodes, *settings.sentinels}
         lost = gone(rows, members)
-        if not lost or not all_well(ask_sentinels(settings.access)):
+        if self._forgotten.lately(lost, now=time.monotonic()):
             return []
-        return [str(address) for address in lost]
+        return lost if all_well(ask_sentinels(settings.access)) else []
 
-    def _forget(self, lost: list[str]) -> bool:
-        self._log.info("forgetting", members=lost, reason="they are down and not the stack's")
+    def _forget(self, lost: list[Address]) -> bool:
+        members = [str(address) for address in lost]
+        self._log.info("forgetting", members=members, reason="they are down and not the stack's")
+        self._forgotten.note(lost, now=time.monotonic())
         return self._begin_anew()
 
     def _begin_anew(self) -> bool:

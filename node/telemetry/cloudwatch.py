@@ -11,8 +11,10 @@ from node.telemetry.journal import Entry
 from node.telemetry.metrics import Sample
 
 NAMESPACE = "RedisHA"
-# PutLogEvents: at most 10,000 events and 1 MiB with 26 bytes for each; a line at most 256 KiB.
+# PutLogEvents: at most 10,000 events and 1 MiB with 26 bytes for each, within 24 hours; a line at
+# most 256 KiB.
 BATCH_EVENTS, BATCH_BYTES, EVENT_OVERHEAD, LONGEST_LINE = 1_000, 900_000, 26, 200_000
+BATCH_SPAN_MS = 23 * 3_600_000
 _PATIENCE = Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard"})
 
 
@@ -47,7 +49,11 @@ class CloudWatch:
         )
 
     def append(self, entries: Iterable[Entry]) -> Iterator[str]:
-        """Append to the log; yields the cursor after each batch that is in. Errors: botocore's."""
+        """Append to the log; yields the cursor after each batch that is in. Errors: botocore's.
+
+        Lines of more than 14 days ago, or dated more than 2 hours ahead, the service leaves out of
+        a batch that it takes (rejectedLogEventsInfo): asking again would change nothing.
+        """
         for batch in cut_into_batches(entries):
             self._put(batch)
             yield batch[-1].cursor
@@ -77,15 +83,40 @@ class CloudWatch:
 
 def cut_into_batches(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
     """Group entries so that each group fits into one call; an overlong line is cut."""
-    batch: list[Entry] = []
-    size = 0
+    batch = _Batch()
     for entry in entries:
         text = entry.text.encode()[:LONGEST_LINE].decode(errors="ignore")
-        cost = len(text.encode()) + EVENT_OVERHEAD
-        if batch and (len(batch) >= BATCH_EVENTS or size + cost > BATCH_BYTES):
-            yield batch
-            batch, size = [], 0
-        batch.append(Entry(entry.time_ms, text, entry.cursor))
-        size += cost
-    if batch:
-        yield batch
+        short = Entry(entry.time_ms, text, entry.cursor)
+        if batch.entries and not batch.has_room_for(short):
+            yield batch.entries
+            batch = _Batch()
+        batch.add(short)
+    if batch.entries:
+        yield batch.entries
+
+
+class _Batch:
+    """Entries of one call; their times (ms) go back where the clock was set back."""
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self._size = 0
+        self._times: tuple[int, ...] = ()
+
+    def has_room_for(self, entry: Entry) -> bool:
+        times = (*self._times, entry.time_ms)
+        return (
+            len(self.entries) < BATCH_EVENTS
+            and self._size + _cost(entry) <= BATCH_BYTES
+            and max(times) - min(times) <= BATCH_SPAN_MS
+        )
+
+    def add(self, entry: Entry) -> None:
+        times = (*self._times, entry.time_ms)
+        self.entries.append(entry)
+        self._size += _cost(entry)
+        self._times = min(times), max(times)
+
+
+def _cost(entry: Entry) -> int:
+    return len(entry.text.encode()) + EVENT_OVERHEAD

@@ -10,7 +10,8 @@ from redis_ha.applied import wait_until_applied
 from redis_ha.cli import output, stack_change
 from redis_ha.cli.cluster import json_option
 from redis_ha.discovery import ask_nodes, ask_sentinels, majority_master
-from redis_ha.scaling import staying, successor, wait_until_forgotten
+from redis_ha.errors import SwitchoverRefused
+from redis_ha.scaling import obstacle, staying, successor, wait_until_forgotten
 from redis_ha.site import Member, Site
 from redis_ha.stack import read_outputs, site_of
 
@@ -93,12 +94,24 @@ def _run(commands: list[list[str]], replicas: int | None, *, stack: str) -> None
 
 
 def _leave_the_mastership(site: Site, replicas: int | None, *, stack: str) -> None:
-    """Have a master that leaves hand over to one that stays; it would else choose among all."""
-    if replicas is None:
+    """Have a master that leaves hand over to one that stays; it would else choose among all.
+
+    Raises SwitchoverRefused when the data would leave with it.
+    """
+    remaining = site.data_nodes if replicas is None else staying(site, replicas=replicas)
+    if len(remaining) == len(site.data_nodes):
         return
     master = majority_master(ask_sentinels(site.operator))
     views = ask_nodes(site.operator, [member.address for member in site.data_nodes])
-    chosen = successor(staying(site, replicas=replicas), views, master=master)
+    cause = obstacle(remaining, views, master=master)
+    if master is None or cause:
+        raise SwitchoverRefused(
+            operation=OPERATION,
+            subject=stack,
+            cause=cause,
+            hint="nothing was changed: bring them back (`redis-ha status`), then scale again",
+        )
+    chosen = successor(remaining, views, master=master)
     if chosen is None:
         return
     click.echo(f"{site.name_of(master)} leaves: {chosen.name} becomes master first", err=True)

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.forgetting import all_well, gone, is_my_turn
+from node.forgetting import Forgotten, all_well, gone, is_my_turn
 from node.sentinel_memory import with_memory
 from redis_ha.connection import Address
 from redis_ha.discovery import SentinelView
@@ -39,6 +39,39 @@ def test_nobody_forgets_while_the_sentinels_are_not_of_one_mind() -> None:
     assert not all_well([*well, SentinelView(SENTINELS[2], STAYS, flags=frozenset({"master"}))])
     down = SentinelView(SENTINELS[2], MASTER, flags=frozenset({"master", "s_down"}))
     assert not all_well([*well, down])
+
+
+def test_who_follows_from_outside_of_the_stack_costs_few_restarts() -> None:
+    forgotten, restarts = Forgotten(), 0
+    for now in range(0, 24 * 3600, 24):
+        if not forgotten.lately([LEFT], now=now):
+            forgotten.note([LEFT], now=now)
+            restarts += 1
+    # At 0 s, 90 s, 450 s, 1,890 s, and from then on each hour.
+    assert restarts == 27
+
+
+def test_a_replica_whose_host_was_lost_is_forgotten_once_the_master_has_done_so() -> None:
+    forgotten = Forgotten()
+    forgotten.note([LEFT], now=10.0)
+    assert forgotten.lately([LEFT], now=10.0 + 60.0)
+    assert not forgotten.lately([LEFT], now=10.0 + 100.0)
+
+
+def test_who_leaves_is_forgotten_whoever_was_lately() -> None:
+    forgotten = Forgotten()
+    assert not forgotten.lately([LEFT], now=10.0)
+    forgotten.note([LEFT], now=10.0)
+    assert forgotten.lately([LEFT], now=20.0)
+    assert not forgotten.lately([LEFT, SENTINELS[4]], now=20.0)
+
+
+def test_a_node_that_came_back_and_leaves_again_is_forgotten_at_once() -> None:
+    forgotten = Forgotten()
+    forgotten.note([LEFT, SENTINELS[4]], now=10.0)
+    forgotten.welcome({MASTER, STAYS, LEFT})
+    assert not forgotten.lately([LEFT], now=20.0)
+    assert forgotten.lately([SENTINELS[4]], now=20.0)
 
 
 def test_the_memory_keeps_the_master_the_epochs_and_the_members() -> None:

@@ -4,6 +4,8 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -145,6 +147,38 @@ def test_batches_keep_every_line_in_order_within_the_services_limits(
         assert 0 < len(batch) <= events
         assert sum(len(e.text.encode()) + 26 for e in batch) <= size
         assert all(texts[e.time_ms].startswith(e.text) for e in batch)
+
+
+@given(st.lists(st.integers(0, 100), max_size=40))
+def test_no_batch_spans_a_day_though_the_node_was_stopped_or_its_clock_set_back(
+    hours: list[int],
+) -> None:
+    entries = [Entry(hour * 3_600_000, "line", str(i)) for i, hour in enumerate(hours)]
+    batches = list(cut_into_batches(entries))
+    assert [e for batch in batches for e in batch] == entries
+    for batch in batches:
+        times = [e.time_ms for e in batch]
+        assert max(times) - min(times) < 24 * 3_600_000
+    # Nothing is cut without need.
+    for batch, following in pairwise(batches):
+        times = [e.time_ms for e in (*batch, following[0])]
+        assert max(times) - min(times) > 23 * 3_600_000
+
+
+def test_lines_too_old_or_too_new_for_the_service_hold_nothing_up(origin: Origin) -> None:
+    client("logs", origin).create_log_group(logGroupName="/third")
+    speaker = CloudWatch(replace(origin, log_group="/third"))
+    now, hour = int(time.time()) * 1000, 3_600_000
+    entries = [
+        Entry(now - 20 * 24 * hour, "stopped", "a"),
+        Entry(now - 1, "started", "b"),
+        Entry(now + 3 * hour, "ahead", "c"),
+        Entry(now, "goes on", "d"),
+    ]
+    assert list(speaker.append(entries)) == ["a", "d"]
+    where = {"logGroupName": "/third", "logStreamName": "redis-1"}
+    events = client("logs", origin).get_log_events(**where, startFromHead=True)["events"]
+    assert [e["message"] for e in events] == ["started", "goes on"]
 
 
 def test_metrics_and_log_arrive(origin: Origin) -> None:
