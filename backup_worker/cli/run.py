@@ -63,7 +63,7 @@ def _run(session: Session, health_file: Path, name: str) -> NoReturn:
     recipients = session.recipients
     settings = Settings(session.access, config, session.trusted)
     opened = parts(settings, session.open_destination, session.lease_store)
-    _warn_of_open_restore(config.state)
+    warn_of_open_restore(config.state)
     with worker_id(config.state) as me:
         drill.clear(config.state)
         emit(
@@ -75,12 +75,21 @@ def _run(session: Session, health_file: Path, name: str) -> NoReturn:
         Worker(opened, config, me, name, health_file).run()
 
 
-def _warn_of_open_restore(state: Path) -> None:
-    """Say that a restore was interrupted: until it is ended Sentinel waits longer than usual."""
+def warn_of_open_restore(state: Path) -> None:
+    """Say that a restore was interrupted: until it is ended Sentinel waits longer than usual.
+
+    What a restore left unreadable is no reason to go without backups.
+    """
+    from backup_worker.errors import BackupError  # noqa: PLC0415
     from backup_worker.restore import journal  # noqa: PLC0415
     from redis_ha.eventlog import emit  # noqa: PLC0415
 
-    if open_restore := journal.load(state):
+    try:
+        open_restore = journal.load(state)
+    except BackupError as error:
+        emit("restore-interrupted", level=logging.ERROR, error=str(error))
+        return
+    if open_restore:
         emit(
             "restore-interrupted",
             level=logging.ERROR,

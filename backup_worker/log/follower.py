@@ -126,12 +126,12 @@ class Follower:
                 return datetime.fromtimestamp(last.last_ms / 1000, UTC)
         return datetime.fromtimestamp(0, UTC)
 
-    def drop_superseded(self, time_ms: int) -> None:
-        """Forget what had arrived by then (ms since 1970) and the store's log has gone beyond.
+    def drop_superseded(self, before: float) -> None:
+        """Forget what began to arrive before then (s, steady) and the store's log went beyond.
 
         Raises StoreUnreachable.
         """
-        old = [sealed for sealed in self._spool.sealed if sealed.name.last_ms < time_ms]
+        old = [sealed for sealed in self._spool.sealed if sealed.since < before]
         latest = {sealed.name.replid: sealed.name for sealed in old}
         reached = {replid: self._catalog.reached(name) for replid, name in latest.items()}
         for sealed in old:

@@ -1,7 +1,6 @@
 """The log as the worker runs it: always followed, shipped only under the lease."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -65,7 +64,7 @@ class Following:
         now = steady_clock()
         if now >= self._next_look:
             self._next_look = now + _LOOK_SECONDS
-            self._follower.drop_superseded(int((time.time() - STANDBY_SECONDS) * 1000))
+            self._follower.drop_superseded(now - STANDBY_SECONDS)
 
     def _may_publish(self) -> None:
         self._require()

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import inf
 
 from backup_worker.log.lineage import Forest, Piece, owned
 from backup_worker.log.search import Logged, LogSearch, Pattern, is_housekeeping
@@ -47,14 +48,16 @@ def listed(search: LogSearch, wanted: Filter) -> Iterator[Logged]:
 
 def _within(pieces: dict[str, list[Piece]], wanted: Filter) -> list[Piece]:
     """Return the pieces that may hold something of that time, in the order of their ends."""
+    since = 0 if wanted.since_ms is None else wanted.since_ms
+    until = inf if wanted.until_ms is None else wanted.until_ms
     found: list[Piece] = []
     for own in pieces.values():
+        # The first one that ends later may begin before. Others follow where a clock was set back.
+        later = False
         for piece in own:
-            if wanted.since_ms is None or piece.name.last_ms >= wanted.since_ms:
+            before, later = later, piece.name.last_ms > until
+            if piece.name.last_ms >= since and not (before and later):
                 found.append(piece)
-            # The first one that ends later may begin before.
-            if wanted.until_ms is not None and piece.name.last_ms > wanted.until_ms:
-                break
     return sorted(found, key=lambda one: (one.name.last_ms, one.first))
 
 

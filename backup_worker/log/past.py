@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
 from backup_worker.log.lineage import Forest, Line, Piece, line, owned
-from backup_worker.log.segment import Mark, SegmentName
+from backup_worker.log.segment import Mark, SegmentName, last_of_each
 from backup_worker.manifest import Manifest
 
 Marks = Mapping[SegmentName, Sequence[Mark]]
@@ -47,6 +47,7 @@ class Past:
     def newest_timeline(self) -> str | None:
         """Name the timeline that was last written, without a log the last snapshot's."""
         if self.segments:
-            return max(self.segments, key=lambda name: (name.last_ms, name.end)).replid
+            ends = last_of_each(self.segments)
+            return max(ends, key=lambda name: (name.last_ms, name.end)).replid
         newest = max(self.snapshots, key=lambda one: (one.taken_at, one.id), default=None)
         return newest.replication.replid if newest else None

@@ -4,7 +4,7 @@ Only names are needed, and the marks of the few segments that `deciding` tells. 
 shared between timelines says lineage.py.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,6 +17,9 @@ from backup_worker.log.times import milliseconds, rfc3339
 from backup_worker.manifest import Manifest
 
 _NAMED_RANGES = 5
+# Where a clock leapt, times of hours follow on one another. Of two marks before a moment the one
+# that comes close to it (ms) tells, and the later in the stream if both do.
+_NEAR_MS = 60_000
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,7 @@ def deciding(
     names: set[SegmentName] = set()
     for pieces in owned(segments, Forest(timelines)).values():
         last = _last_before(pieces, target.ms)
-        shared = (one for one in pieces[last + 1 :] if one.last != one.name.end)
+        shared = (one for one in pieces if one.last != one.name.end)
         names.update(one.name for one in (*pieces[max(last, 0) : last + 2], *shared))
     return tuple(sorted(names))
 
@@ -141,15 +144,18 @@ class _Planner:
 
     def _last_mark(self, owner: str, ms: int) -> Mark | None:
         """Return the last mark among an owner's own bytes that is not later than `ms`."""
-        pieces = self._past.pieces[owner]
-        last = _last_before(pieces, ms)
-        best = Mark(pieces[last].last, pieces[last].name.last_ms) if last >= 0 else None
-        for piece in pieces[max(last, 0) :]:
+        latest = max((mark.time_ms for mark in self._marks_before(owner, ms)), default=0)
+        near = (m for m in self._marks_before(owner, ms) if m.time_ms >= latest - _NEAR_MS)
+        return max(near, key=lambda mark: mark.offset, default=None)
+
+    def _marks_before(self, owner: str, ms: int) -> Iterator[Mark]:
+        """Yield those known marks, and the ends of pieces, that are not later than `ms`."""
+        for piece in self._past.pieces[owner]:
+            if piece.last == piece.name.end and piece.name.last_ms <= ms:
+                yield Mark(piece.last, piece.name.last_ms)
             for mark in self._past.marks.get(piece.name, ()):
-                inside = piece.first <= mark.offset <= piece.last and mark.time_ms <= ms
-                if inside and (best is None or mark.offset >= best.offset):
-                    best = mark
-        return best
+                if piece.first <= mark.offset <= piece.last and mark.time_ms <= ms:
+                    yield mark
 
     def _goes_on(self, owner: str, offset: int) -> bool:
         """Say whether the log has what came next: of this timeline, or of one that left it."""
@@ -190,6 +196,11 @@ class _Planner:
 
 
 def _last_before(pieces: Sequence[Piece], ms: int) -> int:
-    """Return the index of the last piece that ended by `ms`, -1 if none did."""
-    whole = (index for index, one in enumerate(pieces) if one.last == one.name.end)
-    return max((index for index in whole if pieces[index].name.last_ms <= ms), default=-1)
+    """Return the index of the last piece that ended by `ms`, and near it; -1 if none did."""
+    whole = (one.name.last_ms for one in pieces if one.last == one.name.end)
+    latest = max((last_ms for last_ms in whole if last_ms <= ms), default=0)
+    for index in range(len(pieces) - 1, -1, -1):
+        name = pieces[index].name
+        if pieces[index].last == name.end and latest - _NEAR_MS <= name.last_ms <= ms:
+            return index
+    return -1

@@ -14,7 +14,7 @@ from backup_worker.log.history import History
 from backup_worker.log.lineage import Forest, Line, Piece, line, owned
 from backup_worker.log.plan import AtOffset
 from backup_worker.log.reading import SegmentReader
-from backup_worker.log.segment import Segment
+from backup_worker.log.segment import Segment, SegmentName, last_of_each
 
 _NEIGHBOURS = 2
 # How many segments are looked at for them, in each direction.
@@ -193,13 +193,10 @@ def living_lines(history: History) -> list[Line]:
     """Return the lines that were not left behind at a fork, newest first: one for each root."""
     forest = Forest(history.timelines)
     pieces = owned(history.names, forest)
-    trees: dict[str, list[str]] = {}
-    for replid in {name.replid for name in history.names}:
-        trees.setdefault(forest.path(replid)[0].owner, []).append(replid)
-    newest = [
-        max((n for n in history.names if n.replid in replids), key=lambda n: (n.last_ms, n.end))
-        for replids in trees.values()
-    ]
+    trees: dict[str, list[SegmentName]] = {}
+    for name in last_of_each(history.names):
+        trees.setdefault(forest.path(name.replid)[0].owner, []).append(name)
+    newest = [max(ends, key=lambda name: (name.last_ms, name.end)) for ends in trees.values()]
     newest.sort(key=lambda name: name.last_ms, reverse=True)
     return [line(name.replid, forest, pieces) for name in newest]
 

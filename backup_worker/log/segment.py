@@ -6,7 +6,7 @@ the server sent them. It begins and ends between two commands, and never inside 
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from sys import intern
@@ -82,8 +82,9 @@ class SegmentName:
 class Segment:
     """A segment's manifest.
 
-    `db` is the database selected at its start, None where that is not known. `marks` ascend; the
-    last one is at `end`. `plain.size` is `end - start + 1`.
+    `db` is the database selected at its start, None where that is not known. The offsets of
+    `marks` ascend, their times step back where a clock was set; the last one is at `end`.
+    `plain.size` is `end - start + 1`.
     """
 
     timeline: Timeline
@@ -107,6 +108,15 @@ class Segment:
     def last_at(self) -> datetime:
         """When its last byte had arrived."""
         return datetime.fromtimestamp(self.marks[-1].time_ms / 1000, UTC)
+
+
+def last_of_each(names: Iterable[SegmentName]) -> list[SegmentName]:
+    """Return each timeline's last segment: by offset, for times step back where a clock was set."""
+    found: dict[str, SegmentName] = {}
+    for name in names:
+        other = found.get(name.replid, name)
+        found[name.replid] = max(other, name, key=lambda one: (one.end, one.last_ms))
+    return list(found.values())
 
 
 def parse_key(key: str) -> tuple[SegmentName, bool] | None:

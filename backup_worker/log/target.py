@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from backup_worker.log.segment import SegmentName, Timeline
+from backup_worker.log.segment import SegmentName, Timeline, last_of_each
 from backup_worker.log.timeline import Gap, GoOn, NotYet, Position, decide, fresh
 from backup_worker.replication.source import Candidates
 from redis_ha.connection import Address
@@ -44,15 +44,20 @@ def choose(
 def newest(spooled: Sequence[SegmentName], stored: Sequence[SegmentName]) -> SegmentName | None:
     """Return the segment that goes furthest: of this worker's own and of what the store holds.
 
-    In the store terms ascend, and times within a term; between the two only times can tell.
+    In the store terms ascend, and offsets within a timeline; between two only times can tell.
     """
-    own = max(spooled, key=lambda name: (name.last_ms, name.end), default=None)
-    last = max(stored, key=lambda name: (name.term, name.last_ms, name.end), default=None)
+    term = max((name.term for name in stored), default=0)
+    own = _latest(spooled)
+    last = _latest([name for name in stored if name.term == term])
     if own is None or last is None:
         return own or last
     if own.replid == last.replid:
         return max(own, last, key=lambda name: name.end)
     return max(own, last, key=lambda name: name.last_ms)
+
+
+def _latest(names: Iterable[SegmentName]) -> SegmentName | None:
+    return max(last_of_each(names), key=lambda name: (name.last_ms, name.end), default=None)
 
 
 def covered(name: SegmentName, names: Iterable[SegmentName]) -> bool:

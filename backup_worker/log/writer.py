@@ -28,6 +28,8 @@ _SHIPPING_SECONDS = 0.2
 _MARK_MS = 50
 # A manifest stays readable (1 MiB) with so many marks; a segment that lasts longer thins them.
 _MOST_MARKS = 4096
+# How far (ms) a clock that is kept right may be set back.
+_LEVELLED_MS = 60_000
 
 
 @dataclass(frozen=True)
@@ -161,6 +163,14 @@ class LogWriter:
         )
 
 
+def dated(wall_ms: int, last_ms: int) -> int:
+    """Return a mark's time: the wall clock's, but a small step back is levelled.
+
+    A large one is believed: the clock had leapt ahead, and all marks would stay there with it.
+    """
+    return wall_ms if last_ms - wall_ms > _LEVELLED_MS else max(wall_ms, last_ms)
+
+
 class _Open:
     """The segment that is being written."""
 
@@ -194,10 +204,11 @@ class _Open:
             self.file.write(out)
 
     def mark(self, boundary: Boundary, wall_ms: int) -> None:
-        """Note that a boundary was reached; times never step back, whatever the clock does."""
+        """Note that a boundary was reached, at a time as `dated` gives it."""
         self.db = boundary.db
-        self._last = Mark(boundary.offset, max(wall_ms, self._last.time_ms))
-        if not self._marks or self._last.time_ms - self._marks[-1].time_ms >= self._spacing:
+        self._last = Mark(boundary.offset, dated(wall_ms, self._last.time_ms))
+        apart = abs(self._last.time_ms - self._marks[-1].time_ms) if self._marks else self._spacing
+        if apart >= self._spacing:
             self._marks.append(self._last)
         if len(self._marks) >= _MOST_MARKS:
             self._marks = self._marks[::2]

@@ -31,6 +31,8 @@ _CONTROL = "control"
 _TOO_NEW = re.compile(r"Can't handle RDB format version (\d+)")
 # How a server ends that trips over what it loads: an assertion, or an address that is none.
 _CRASHES = (signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL)
+# What redis-server says before it aborts for want of memory (server.c, redisOutOfMemoryHandler).
+_NO_MEMORY = re.compile(r"out of memory(?: allocating \d+ bytes)?", re.IGNORECASE)
 # What redis-server says before it exits because of the files' content (rdb.c, aof.c).
 _BAD_FILE = (
     "Short read or OOM",
@@ -287,6 +289,8 @@ def _refused(server: ScratchServer) -> BackupError:
             cause=f"it does not read RDB version {version[1]}",
             hint="run the restore with the engine that wrote the snapshot, or a newer one",
         )
+    if memory := _NO_MEMORY.search(log):
+        return _failed(server, f"it aborted: {memory[0]}")
     bad = next((line for line in log.splitlines() if any(text in line for text in _BAD_FILE)), None)
     if bad is None and -server.process.returncode not in _CRASHES:
         return _failed(server, _death(server))

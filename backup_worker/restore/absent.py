@@ -16,7 +16,8 @@ from redis_ha.connection import Address
 def absent(journal: Journal, seen: Seen) -> tuple[Address, ...]:
     """Name those that do not answer; never the master, and sentinels only if few.
 
-    As long as a majority is held the others can't make a quorum that fails over.
+    As long as a majority is held the others can't make a quorum that fails over; those that were
+    left out before are not held, be they back.
     """
     nodes = tuple(
         node.address
@@ -24,7 +25,9 @@ def absent(journal: Journal, seen: Seen) -> tuple[Address, ...]:
         if node.address != journal.master and seen.node(node.address).view.role is None
     )
     silent = {one.address for one in seen.sentinels if one.master is None}
-    if 2 * len(silent) >= len(seen.sentinels):
+    ours = {one.address for one in journal.sentinels}
+    unheld = silent | {one.address for one in seen.sentinels if one.address not in ours}
+    if 2 * len(unheld) >= len(seen.sentinels):
         return nodes
     return nodes + tuple(one.address for one in journal.sentinels if one.address in silent)
 

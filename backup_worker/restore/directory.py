@@ -24,6 +24,7 @@ LOG_NAME = f"{AOF_NAME}.1.incr.aof"
 MANIFEST_NAME = f"{AOF_NAME}.manifest"
 _BASE_LINE = f"file {BASE_NAME} seq 1 type b\n"
 _LOG_LINE = f"file {LOG_NAME} seq 1 type i\n"
+_ELSEWHERE = "name a new or empty directory, or a new file that ends in .rdb"
 
 
 def is_file_target(target: Path) -> bool:
@@ -32,11 +33,19 @@ def is_file_target(target: Path) -> bool:
 
 
 def check_target(target: Path) -> None:
-    """Raise RefusedForSafety when something is in the way: nothing is ever overwritten."""
+    """Raise RefusedForSafety when something is in the way: nothing is ever overwritten.
+
+    A directory is written beside its place and takes it at the end: of a link or a mount point it
+    can't, and what it took until then would lie on another disk.
+    """
     if is_file_target(target):
         if target.exists():
             raise _in_the_way(target, "it exists")
         return
+    if target.is_symlink():
+        raise _in_the_way(target, "it is a symbolic link")
+    if target.is_mount():
+        raise _in_the_way(target, "it is a mount point", hint="name a new directory in it")
     if target.exists() and not target.is_dir():
         raise _in_the_way(target, "it is a file that does not end in .rdb")
     if target.is_dir() and any(target.iterdir()):
@@ -133,10 +142,10 @@ def _directory(target: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _in_the_way(target: Path, cause: str) -> RefusedForSafety:
+def _in_the_way(target: Path, cause: str, *, hint: str = _ELSEWHERE) -> RefusedForSafety:
     return RefusedForSafety(
         operation="restore into",
         subject=str(target),
         cause=cause,
-        hint="name a new or empty directory, or a new file that ends in .rdb",
+        hint=hint,
     )

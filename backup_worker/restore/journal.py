@@ -161,7 +161,7 @@ def load(state: Path) -> Journal | None:
         return decode(path.read_bytes())
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BackupError(
             operation="read",
             subject=str(path),

@@ -74,10 +74,10 @@ def opened_object(
     `expected` is what its manifest says of the stored and of the plain bytes, `what` names these.
     """
     read, plain = Measure(), Measure()
-    counted = _reporting(transformed(stored, read), lambda: on_progress(read.size))
-    yield from transformed(
-        counted, Decrypt(identities, subject=key), Decompress(subject=key), plain
-    )
+    bounded = _bounded(transformed(stored, read), read, expected[0], subject=key, what="object")
+    counted = _reporting(bounded, lambda: on_progress(read.size))
+    opened = transformed(counted, Decrypt(identities, subject=key), Decompress(subject=key), plain)
+    yield from _bounded(opened, plain, expected[1], subject=key, what=f"{what} in it")
     require_content(read, expected[0], subject=key, what="object")
     require_content(plain, expected[1], subject=key, what=f"{what} in it")
 
@@ -98,6 +98,20 @@ def _reporting(chunks: Iterable[bytes], report: Callable[[], None]) -> Iterator[
         yield chunk
 
 
+def _bounded(
+    chunks: Iterable[bytes], measured: Measure, expected: Content, *, subject: str, what: str
+) -> Iterator[bytes]:
+    """Yield what `measured` counts until it is more than the manifest says: SnapshotCorrupt.
+
+    What took an object's place may expand without end.
+    """
+    for chunk in chunks:
+        if measured.size > expected.size:
+            cause = f"the {what} has more than the {expected.size} bytes its manifest says"
+            raise _differs(subject, cause)
+        yield chunk
+
+
 def require_content(measured: Measure, expected: Content, *, subject: str, what: str) -> None:
     """Raise SnapshotCorrupt unless what passed is what the manifest says."""
     if measured.size == expected.size and measured.sha256 == expected.sha256:
@@ -107,7 +121,11 @@ def require_content(measured: Measure, expected: Content, *, subject: str, what:
         if measured.size != expected.size
         else f"the {what} has another SHA-256 than its manifest says"
     )
-    raise SnapshotCorrupt(
+    raise _differs(subject, cause)
+
+
+def _differs(subject: str, cause: str) -> SnapshotCorrupt:
+    return SnapshotCorrupt(
         operation="open",
         subject=subject,
         cause=cause,

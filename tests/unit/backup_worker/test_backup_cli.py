@@ -1,6 +1,8 @@
 """The command line: exit codes, one clear line for each failure, and forwarding."""
 
+import io
 import json
+import logging
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -10,10 +12,12 @@ import pytest
 
 from age import parse_identity_file
 from backup_worker import errors, remote
-from backup_worker.cli import output
+from backup_worker.cli import output, run
 from backup_worker.cli.main import COMMANDS, execute, report
 from backup_worker.cli.signals import Terminated
 from backup_worker.config import parse
+from backup_worker.restore import journal
+from redis_ha import eventlog
 from redis_ha.errors import Unreachable
 
 FIELDS: dict[str, Any] = {"operation": "do", "subject": "it", "cause": "why", "hint": "remedy"}
@@ -55,6 +59,17 @@ def test_a_failure_is_one_line_with_object_cause_and_remedy(
 )
 def test_ends_that_are_no_failures_of_ours(error: BaseException, code: int) -> None:
     assert report(error, debug=False) == code
+
+
+def test_an_unreadable_restore_journal_keeps_no_worker_from_its_work(tmp_path: Path) -> None:
+    (tmp_path / journal.FILE_NAME).write_text('{"format": 2}')
+    stream = io.StringIO()
+    eventlog.configure("worker-1", component="worker", stream=stream)
+    run.warn_of_open_restore(tmp_path)
+    logging.getLogger(eventlog.__name__).handlers = []
+    told = json.loads(stream.getvalue())
+    assert (told["event"], told["level"]) == ("restore-interrupted", "error")
+    assert journal.FILE_NAME in told["error"]
 
 
 def test_an_unexpected_failure_is_one_line_and_a_hint(capsys: pytest.CaptureFixture[str]) -> None:

@@ -152,10 +152,14 @@ def test_all_kinds_go_together(signer: Signer) -> None:
     assert all(verdict.keep for verdict in verdicts_on(store, signer))
 
 
-def test_a_segment_that_is_not_ours_stays(signer: Signer) -> None:
+def test_a_segment_that_is_not_ours_has_the_window(signer: Signer) -> None:
     store = Recording()
     publish(store, signer, made(1))
-    put_segment(store, Signer.generate(), 1, hours_ago=500)
+    put_segment(store, Signer.generate(), 11, hours_ago=100)
+    old = put_segment(store, Signer.generate(), 1, hours_ago=500)
+    assert [gone.name for gone in prune(store, verdicts_on(store, signer)).deleted] == [
+        old.name.stem
+    ]
     assert prune(store, verdicts_on(store, signer)) == Pruned()
 
 

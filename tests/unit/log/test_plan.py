@@ -97,6 +97,21 @@ def test_the_newest_snapshot_before_the_point_and_the_living_branch(
     assert replay.size == sum(last - first + 1 for _, first, last in expected)
 
 
+@pytest.mark.parametrize("hours", [6, -6])
+def test_a_clock_that_leapt_for_a_while_moves_no_other_time(hours: int) -> None:
+    """Ahead or back: the times before, after and in between are found where they were."""
+    leap = range(1000, 1030, 10)
+    seconds = [*range(0, 50_000, 10)]
+    told = [second + hours * 3600 if second in leap else second for second in seconds]
+    log = [segment(A, 10 * n + 1, 10 * n + 10, second + 40_000, 1) for n, second in enumerate(told)]
+    for second in (55, 995, 1035, 10_005, 20_000, 49_000):
+        target = at(second + 40_000)
+        few = deciding(log, {A: Timeline(A)}, target)
+        assert len(few) <= 2
+        replay = plan_replay((snapshot(A, 5),), log, {A: Timeline(A)}, target)
+        assert replay.offset == 10 * (second // 10) + 10
+
+
 @pytest.mark.parametrize("second", [15.5, 17.5, 29, 35, 41, 60])
 def test_few_marks_decide(second: float) -> None:
     names = deciding(LOG, TIMELINES, at(second))

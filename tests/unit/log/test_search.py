@@ -12,7 +12,7 @@ from backup_worker.errors import PointNotFound, SnapshotCorrupt, UsageError
 from backup_worker.log.commands import Command, commands
 from backup_worker.log.listing import Filter, listed
 from backup_worker.log.plan import AtOffset
-from backup_worker.log.search import Pattern
+from backup_worker.log.search import Pattern, living_lines
 from backup_worker.log.segment import Timeline
 from tests.unit.log.stored import A, B, StoredLog, Words, resp
 
@@ -125,6 +125,16 @@ def test_the_listing_is_in_order_and_the_last_ones_count() -> None:
     assert texts(listed(log.search, between)) == every[3:7]
     assert texts(listed(log.search, Filter(pattern=Pattern.parse("SET key:3")))) == [every[3]]
     assert len(texts(listed(log.search, Filter(pattern=Pattern.parse("PING"), limit=2)))) == 2
+
+
+def test_what_came_after_a_leap_of_the_clock_is_listed_and_lives() -> None:
+    log = StoredLog()
+    for number, at_ms in enumerate((1000, 9_000_000, 2000, 3000)):
+        log.write(numbered(number), at_ms=at_ms)
+    wanted = Filter(since_ms=1500, until_ms=3500)
+    assert texts(listed(log.search, wanted)) == [f'SET key:{n} "value {n}"' for n in (2, 3)]
+    log.write(numbered(4), timeline=Timeline(B, A, log.end), at_ms=4000)
+    assert [one.replid for one in living_lines(log.history)] == [B]
 
 
 def test_the_database_is_known_in_each_segment() -> None:

@@ -1,10 +1,12 @@
 """What a worker that stands by keeps of the log, and what it may forget."""
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from backup_worker.clock import steady_clock
 from backup_worker.config import LogSettings
 from backup_worker.log.catalog import LogCatalog
 from backup_worker.log.follower import Follower, Hooks
@@ -13,8 +15,7 @@ from backup_worker.snapshot import Destination
 from backup_worker.store.memory import MemoryStore
 from redis_ha.connection import Address, Credentials
 from redis_ha.discovery import Access
-from tests.unit.log.test_spool import fill
-from tests.unit.log.test_writer import IDENTITY, SIGNER, spool_at
+from tests.unit.log.test_writer import IDENTITY, SET, SIGNER, spool_at, writer_on
 
 NOWHERE = Access((Address("127.0.0.1", 1),), "mymaster", Credentials("backup", "x"), Path("ca.crt"))
 
@@ -26,8 +27,10 @@ def stored(store: MemoryStore, names: Sequence[SegmentName]) -> None:
 
 
 def standing_by(directory: Path, store: MemoryStore) -> Follower:
-    """A follower whose spool holds four segments that came at 0, 1, 2 and 3 ms."""
-    fill(spool_at(directory), 4)
+    """A follower whose spool holds four segments that came at 0, 10, 20 and 30 s after 1970."""
+    writer = writer_on(spool_at(directory), size=1)
+    for number in range(4):
+        writer.feed(SET, now=0.0, wall_ms=10_000 * number)
     return Follower(
         NOWHERE,
         Destination(store, [IDENTITY.to_public()], SIGNER),
@@ -39,7 +42,7 @@ def standing_by(directory: Path, store: MemoryStore) -> Follower:
 
 
 def kept(directory: Path) -> list[int]:
-    return [sealed.name.last_ms for sealed in spool_at(directory).sealed]
+    return [sealed.name.last_ms // 10_000 for sealed in spool_at(directory).sealed]
 
 
 @pytest.mark.parametrize(
@@ -57,7 +60,7 @@ def test_only_what_is_old_and_shipped_is_forgotten(
     store = MemoryStore()
     follower = standing_by(tmp_path, store)
     stored(store, [sealed.name for sealed in spool_at(tmp_path).sealed][:shipped])
-    follower.drop_superseded(before)
+    follower.drop_superseded(steady_clock() - time.time() + 10 * before - 5)
     assert kept(tmp_path) == left
 
 

@@ -47,6 +47,8 @@ def test_the_newest_segment_is_that_of_the_highest_term_then_the_latest() -> Non
     assert newest([], []) is None
     assert newest([name(601, 700, ms=70, term=0)], [old, new]).end == 700  # type: ignore[union-attr]
     assert newest([name(1, 100, ms=99, term=0)], [new]) == new
+    leapt = name(601, 620, ms=9_000_000, term=2)
+    assert newest([], [leapt, after := name(621, 700, ms=61, term=2)]) == after
     forked = name(101, 120, replid=B, ms=80, term=0)
     assert newest([forked], [new]) == forked
 

@@ -117,7 +117,19 @@ def test_half_a_huge_command_is_not_sealed_however_old(tmp_path: Path) -> None:
     assert [mark.time_ms for mark in segment.marks] == [1, 10]
 
 
-def test_marks_ascend_when_the_clock_steps_back(tmp_path: Path) -> None:
+def test_marks_come_back_from_a_leap_of_the_clock(tmp_path: Path) -> None:
+    spool = spool_at(tmp_path)
+    writer, hours = writer_on(spool), 6 * 3_600_000
+    for ms in (5000, 6000 + hours, 7000, 6900, 8000 + hours):
+        writer.feed(SET, now=1.0, wall_ms=ms)
+    writer.close()
+    writer.feed(SET, now=2.0, wall_ms=9000)
+    writer.close()
+    marks = [m.time_ms for sealed in spool.sealed for m in opened(spool, sealed)[0].marks]
+    assert marks == [5000, 6000 + hours, 7000, 8000 + hours, 9000]
+
+
+def test_marks_ascend_when_the_clock_steps_back_a_little(tmp_path: Path) -> None:
     spool = spool_at(tmp_path)
     writer = writer_on(spool)
     for ms in (5000, 9000, 1000, 9500, 2000):

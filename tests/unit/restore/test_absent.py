@@ -99,6 +99,15 @@ def test_sentinels_are_left_out_only_while_a_majority_is_there() -> None:
     assert isinstance(next_step(journal, model.seen()), Hold)
 
 
+def test_sentinels_that_were_left_out_before_count_when_they_are_back() -> None:
+    model = Model(silent={SENTINELS[0]})
+    journal = without_absent(model.journal(), model.seen())
+    model.silent = {SENTINELS[1]}
+    assert without_absent(journal, model.seen()) == journal
+    assert "--force" not in ways_on(RESUME_OR_UNDO, journal, model.seen())
+    assert isinstance(next_step(journal, model.seen()), Hold)
+
+
 def test_a_replica_that_comes_back_during_the_hold_takes_nothing_with_it() -> None:
     """It still follows the scratch server: only Sentinel, later, gives it the master."""
     model = Model()

@@ -58,6 +58,25 @@ def test_a_directory_in_use_is_refused(tmp_path: Path) -> None:
     assert (tmp_path / "dump.rdb").read_text() == "mine"
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_a_link_is_refused_before_anything_is_read(there: bool, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    if there:
+        (tmp_path / "real").mkdir()
+    with pytest.raises(RefusedForSafety, match="a symbolic link"):
+        directory.write(_unread(), tmp_path / "link")
+
+
+def test_a_mount_point_is_refused_before_anything_is_read() -> None:
+    with pytest.raises(RefusedForSafety, match="a mount point; name a new directory in it"):
+        directory.write(_unread(), Path("/proc"))
+
+
+def _unread() -> Iterator[bytes]:
+    pytest.fail("it was read")
+    yield b""
+
+
 @pytest.mark.parametrize("name", ["dump.rdb", "notes.txt"])
 def test_a_file_that_is_there_is_refused(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text("mine")

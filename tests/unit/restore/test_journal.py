@@ -63,6 +63,7 @@ def test_it_is_readable_by_its_owner_only(journal: Journal, tmp_path: Path) -> N
         lambda text: text.replace('"format": 1', '"format": 2'),
         lambda text: text.replace('"stage": "hold"', '"stage": "dance"'),
         lambda text: json.dumps([1, 2]),
+        lambda text: "[" * 100_000,
     ],
 )
 def test_a_damaged_journal_is_an_error_and_never_taken_for_none(

@@ -72,7 +72,7 @@ def test_the_rdb_comes_out_as_it_went_in(tmp_path: Path) -> None:
         (lambda stored: stored[: len(stored) // 2], "chunk"),
         (lambda stored: stored[:30], "header"),
         (lambda stored: b"", "header"),
-        (lambda stored: stored + b"x", "chunk"),
+        (lambda stored: stored + b"x", "more than"),
     ],
 )
 @pytest.mark.parametrize("target", ["x.rdb", "directory"])
@@ -97,6 +97,18 @@ def test_an_rdb_other_than_the_manifests_is_refused() -> None:
     manifest = replace(MANIFEST, rdb=replace(MANIFEST.rdb, sha256="0" * 64))
     with pytest.raises(SnapshotCorrupt, match="the RDB in it has another SHA-256"):
         list(open_stored(STORED, manifest))
+
+
+@pytest.mark.parametrize("part", ["stored", "rdb"])
+def test_what_is_longer_than_its_manifest_says_is_not_read_to_its_end(part: str) -> None:
+    rdb = bytes(100_000_000)
+    stored = b"".join(transformed([rdb], Compress(), Encrypt([IDENTITY.to_public()])))
+    right = replace(MANIFEST, stored=_content(stored), rdb=_content(rdb))
+    short = replace(right, **{part: replace(getattr(right, part), size=1000)})
+    read: list[bytes] = []
+    with pytest.raises(SnapshotCorrupt, match="more than the 1000 bytes"):
+        read.extend(open_stored(stored, short))
+    assert read == []
 
 
 def test_the_wrong_key_is_said_to_be_one() -> None:
