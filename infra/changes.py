@@ -4,11 +4,13 @@ The stack's own outputs of the last `up` say how it is now. They are asked of th
 nothing of it stands in the stack's state and no resource waits for it; a new stack has none.
 """
 
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pulumi
+from pulumi.runtime.invoke import InvokeResult
 
 from infra.config import ClusterConfig
 from infra.errors import ChangeRefused, Problem
@@ -16,6 +18,11 @@ from infra.errors import ChangeRefused, Problem
 # The RDB version that each engine writes, and those that it loads (src/rdb.h; Valkey took none of
 # those that only Redis writes).
 WRITES = {"redis-8": 12, "redis-7": 10, "valkey-8": 11}
+_READ = "pulumi:pulumi:readStackOutputs"
+# The engine writes the state of this very run meanwhile, and a local file is not replaced at once:
+# who reads it in that moment finds it empty or cut off.
+_HALF_WRITTEN = "failed to load checkpoint"
+_LOOKS, _PAUSE_SECONDS = 20, 0.1
 
 
 @dataclass(frozen=True)
@@ -49,9 +56,19 @@ def last_outputs() -> Mapping[str, Any]:
     Secrets among them come in clear.
     """
     name = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
-    answer = pulumi.runtime.invoke("pulumi:pulumi:readStackOutputs", {"name": name})
-    outputs = (answer.value or {}).get("outputs")
+    outputs = (_read_outputs(name).value or {}).get("outputs")
     return outputs if isinstance(outputs, Mapping) else {}
+
+
+def _read_outputs(name: str) -> InvokeResult:
+    for _ in range(_LOOKS - 1):
+        try:
+            return pulumi.runtime.invoke(_READ, {"name": name})
+        except Exception as error:
+            if _HALF_WRITTEN not in str(error):
+                raise
+        time.sleep(_PAUSE_SECONDS)
+    return pulumi.runtime.invoke(_READ, {"name": name})
 
 
 def read_previous(outputs: Mapping[str, Any]) -> Previous:

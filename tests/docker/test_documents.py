@@ -176,6 +176,17 @@ def test_the_examples_run(block: Block, cluster: LiveCluster) -> None:
     run([sys.executable, "-c", script], env=env)
 
 
+@pytest.fixture
+def without_exporter(cluster: LiveCluster) -> Iterator[None]:
+    """Stop what writes a key now and then: data of two moments would be compared."""
+    docker("stop", cluster.container("ha-exporter"))
+    try:
+        yield
+    finally:
+        docker("start", cluster.container("ha-exporter"))
+
+
+@pytest.mark.usefixtures("without_exporter")
 def test_stock_tools_alone_bring_the_data_back(cluster: LiveCluster, tmp_path: Path) -> None:
     """The shell of docs/FORMAT.md, word for word, on what the store holds."""
     with cluster.access("REDIS").connect(cluster.nodes[cluster.master()]) as client:

@@ -3,15 +3,19 @@
 from dataclasses import replace
 
 import pytest
+from pulumi.runtime.invoke import InvokeResult
 
 from backup_worker.restore.compatibility import can_read, newest_readable
-from infra.changes import WRITES, Previous, forbidden_changes, read_previous
+from infra import changes
+from infra.changes import WRITES, Previous, forbidden_changes, last_outputs, read_previous
 from infra.config import BASE_IMAGES, ClusterConfig
 from infra.settings import parse
 
 OURS, THEIRS = "age1" + "q" * 58, "age1" + "p" * 58
 VERSIONS = {"redis-8": ("redis", "8.0.2"), "redis-7": ("redis", "7.0.15"), "valkey-8": ("valkey", "8.1.1")}  # fmt: skip  # noqa: E501
 MADE = Previous("redis-8", 3, (OURS,), generated=True, key_generation=1)
+
+HALF_WRITTEN = "invoke of readStackOutputs failed: failed to load checkpoint: EOF"
 
 
 def settings_refused(previous: Previous, **wanted: str) -> list[str]:
@@ -124,3 +128,36 @@ def test_a_rotation_leaves_out_no_step(was: str, to_be: str, refused: bool) -> N
     previous = replace(MADE, passwords=was, authority=was)
     found = settings_refused(previous, passwordGeneration=to_be, authorityGeneration=to_be)
     assert found == (["passwordGeneration", "authorityGeneration"] if refused else [])
+
+
+@pytest.mark.parametrize(("failures", "text"), [(0, ""), (3, HALF_WRITTEN)])
+def test_a_state_that_is_being_written_is_read_again(
+    monkeypatch: pytest.MonkeyPatch, failures: int, text: str
+) -> None:
+    engine = Engine(monkeypatch, failures, text)
+    assert last_outputs() == {"a": 1}
+    assert engine.asked == failures + 1
+
+
+@pytest.mark.parametrize(("failures", "text"), [(1, "no such function"), (1000, HALF_WRITTEN)])
+def test_what_stays_wrong_is_told(
+    monkeypatch: pytest.MonkeyPatch, failures: int, text: str
+) -> None:
+    Engine(monkeypatch, failures, text)
+    with pytest.raises(Exception, match=text):
+        last_outputs()
+
+
+class Engine:
+    """Fails so many times with a text before it gives outputs."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, failures: int, text: str) -> None:
+        self.failures, self.text, self.asked = failures, text, 0
+        monkeypatch.setattr(changes.pulumi.runtime, "invoke", self.invoke)
+        monkeypatch.setattr(changes, "_PAUSE_SECONDS", 0.0)
+
+    def invoke(self, _function: str, _arguments: object) -> InvokeResult:
+        self.asked += 1
+        if self.asked <= self.failures:
+            raise Exception(self.text)  # noqa: TRY002 - as the SDK does
+        return InvokeResult({"outputs": {"a": 1}})
