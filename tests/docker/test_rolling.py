@@ -102,9 +102,9 @@ def test_a_killed_up_is_healed_by_the_next(
     moments = random.Random(1)
     up = ("pulumi", "up", "--yes", "--skip-preview", "--non-interactive", "-s", stack.name)
     with cluster.writers(2) as ledger:
-        for number in range(KILLS):
-            # The other value each time: something is to be done.
-            stack.settings["ioThreads"] = 2 - number % 2
+        for _ in range(KILLS):
+            # Another value each time: something is to be done.
+            stack.settings["ioThreads"] = 1 if stack.settings.get("ioThreads") == 2 else 2
             stack.write_settings()
             assert stack.kill_after(moments.uniform(2, LATEST_KILL), *up), "it had ended"
             stack.up()
