@@ -99,16 +99,18 @@ def test_containers_that_the_state_does_not_know_are_replaced(
 def test_a_killed_up_is_healed_by_the_next(
     stack: Stack, cluster: LiveCluster, figure: Figure
 ) -> None:
-    moments = random.Random(1)
+    moments, hit = random.Random(1), 0
     up = ("pulumi", "up", "--yes", "--skip-preview", "--non-interactive", "-s", stack.name)
     with cluster.writers(2) as ledger:
         for _ in range(KILLS):
             # Another value each time: something is to be done.
             stack.settings["ioThreads"] = 1 if stack.settings.get("ioThreads") == 2 else 2
             stack.write_settings()
-            assert stack.kill_after(moments.uniform(2, LATEST_KILL), *up), "it had ended"
+            hit += stack.kill_after(moments.uniform(2, LATEST_KILL), *up)
             stack.up()
         ledger.wait_for_writes(200)
-    figure(f"{KILLS} killed `up`s: {account(cluster, ledger)}")
+    # On a quick machine one may have ended before its moment.
+    assert hit >= KILLS / 2
+    figure(f"{hit} of {KILLS} `up`s killed: {account(cluster, ledger)}")
     stack.up(ioThreads=1)
     assert set(stack.changes()) == {"same"}
