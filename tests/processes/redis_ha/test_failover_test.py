@@ -71,7 +71,8 @@ def test_a_crash_is_survived_and_healed(fenced: Cluster, figure: Callable[[str],
     assert victim.running
     assert keys_left(fenced) == []
     gaps = [c for c in result.verdict.checks if c.name.startswith("outage")]
-    assert all(2.0 < c.measured < 8.0 for c in gaps)
+    # Down-after (2 s) counts from the last reply to a PING, of which there is one a second.
+    assert all(1.0 < c.measured < 8.0 for c in gaps)
     figure(", ".join(f"{c.name} {c.measured:.2f} s" for c in gaps))
 
 
