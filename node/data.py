@@ -206,8 +206,7 @@ class _DataNode:
         others = [peer for peer in settings.peers if peer != new]
         deadline = min(deadline, time.monotonic() + _RELIEF_SECONDS)
         while others and time.monotonic() < deadline:
-            views = ask_nodes(settings.access, others)
-            if any(view.master == new and view.link_up and not view.syncing for view in views):
+            if any(view.follows(new) for view in ask_nodes(settings.access, others)):
                 break
             if self._events.stop_asked(_RELIEF_LOOK_SECONDS):
                 return False

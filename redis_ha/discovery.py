@@ -98,6 +98,10 @@ class NodeView:
     def link_up(self) -> bool:
         return self.role == "slave" and self.link_down_seconds is None
 
+    def follows(self, master: Address) -> bool:
+        """Say whether it is that master's replica, linked and in sync."""
+        return self.link_up and self.master == master and not (self.syncing or self.loading)
+
     @property
     def promotable(self) -> bool:
         """True for a replica that followed its master in this process's life and holds its data."""

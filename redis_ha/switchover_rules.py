@@ -157,7 +157,7 @@ def _unfit(view: NodeView, master: Address) -> str:
         return f"{view.address} may be promoted and doesn't answer: {view.problem}"
     if view.role == "master":
         return f"{view.address} says it is a master"
-    if view.master != master or not view.link_up or view.syncing or view.loading:
+    if not view.follows(master):
         return f"{view.address} may be promoted and doesn't follow {master}"
     return ""
 

@@ -1,6 +1,10 @@
 """Snapshots for tests: manifests, entries, and a store that holds them signed."""
 
+import os
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
 
 from backup_worker import manifest as manifests
 from backup_worker.manifest import Content, Engine, Manifest, ReplicationPoint
@@ -50,3 +54,15 @@ def publish(store: Store, signer: Signer, manifest: Manifest) -> Manifest:
     envelope = signer.sign(manifests.encode(manifest), payload_type=manifests.PAYLOAD_TYPE)
     store.put(manifests.manifest_key(manifest.id), [envelope])
     return manifest
+
+
+def name_store(root: Path, monkeypatch: pytest.MonkeyPatch) -> Signer:
+    """Have a command's settings name a store below a folder; return its signer."""
+    signer = Signer.generate()
+    (root / "signing.key").write_bytes(signer.to_pem())
+    for name in [name for name in os.environ if name.startswith("REDIS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(root)
+    monkeypatch.setenv("REDIS_BACKUP_STORE", f"file://{root}/store")
+    monkeypatch.setenv("REDIS_BACKUP_SIGNING_KEY", str(root / "signing.key"))
+    return signer

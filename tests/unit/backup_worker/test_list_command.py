@@ -1,6 +1,5 @@
 """`backup-worker list`: what it says of a snapshot that a wrong clock dated."""
 
-import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,20 +8,13 @@ import pytest
 from backup_worker.cli.main import execute
 from backup_worker.store.file import FileStore
 from backup_worker.transform.signing import Signer
-from tests.unit.backup_worker.snapshots import NOW, made, publish
+from tests.unit.backup_worker.snapshots import NOW, made, name_store, publish
 
 
 @pytest.fixture
 def signer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Signer:
     """Give the signer of a store that the settings name."""
-    signer = Signer.generate()
-    (tmp_path / "signing.key").write_bytes(signer.to_pem())
-    for name in [name for name in os.environ if name.startswith("REDIS_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("REDIS_BACKUP_STORE", f"file://{tmp_path}/store")
-    monkeypatch.setenv("REDIS_BACKUP_SIGNING_KEY", str(tmp_path / "signing.key"))
-    return signer
+    return name_store(tmp_path, monkeypatch)
 
 
 def test_a_snapshot_of_the_future_is_named_as_such_and_is_not_the_latest(

@@ -1,7 +1,6 @@
 """`backup-worker prune`: one row for segments that share a fate; a store that keeps everything."""
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from backup_worker.log.segment import Mark, Segment, Timeline
 from backup_worker.manifest import Content
 from backup_worker.store.file import FileStore
 from backup_worker.transform.signing import Signer
-from tests.unit.backup_worker.snapshots import NOW, made, publish
+from tests.unit.backup_worker.snapshots import NOW, made, name_store, publish
 
 Prune = Callable[..., Any]
 
@@ -42,13 +41,7 @@ def put_segment(store: FileStore, signer: Signer, start: int, replid: str = "a" 
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FileStore:
     """Give a store with two snapshots and a log, and the settings that name it."""
-    signer = Signer.generate()
-    (tmp_path / "signing.key").write_bytes(signer.to_pem())
-    for name in [name for name in os.environ if name.startswith("REDIS_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("REDIS_BACKUP_STORE", f"file://{tmp_path}/store")
-    monkeypatch.setenv("REDIS_BACKUP_SIGNING_KEY", str(tmp_path / "signing.key"))
+    signer = name_store(tmp_path, monkeypatch)
     store = FileStore(tmp_path / "store")
     publish(store, signer, made(0))
     publish(store, signer, made(500, nonce=2))
