@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from redis_ha.failover_test.records import Fault
-from redis_ha.failover_test.summary import Judged
+from redis_ha.failover_test.summary import Judged, all_passed
 
 
 @dataclass
@@ -19,6 +19,4 @@ class Outcome:
 
     @property
     def passed(self) -> bool:
-        """Nothing was proven where nothing ran."""
-        judged = bool(self.runs) and all(one.verdict.passed for one in self.runs)
-        return judged and not self.stopped
+        return all_passed(self.runs, self.stopped)

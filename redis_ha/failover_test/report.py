@@ -12,7 +12,14 @@ from redis_ha.failover_test import comparison, timeline
 from redis_ha.failover_test.clients import DESCRIPTIONS
 from redis_ha.failover_test.expectation import LiveSettings
 from redis_ha.failover_test.measures import blind_seconds, epochs
-from redis_ha.failover_test.summary import FaultRow, Judged, Row, client_rows, fault_rows
+from redis_ha.failover_test.summary import (
+    FaultRow,
+    Judged,
+    Row,
+    all_passed,
+    client_rows,
+    fault_rows,
+)
 from redis_ha.failover_test.verdict import Check
 
 _NONE = "–"  # noqa: RUF001 - what stands in a table for "no number"
@@ -40,7 +47,7 @@ class Circumstances:
 
 def render(runs: Sequence[Judged], about: Circumstances, *, stopped: str = "") -> str:
     """Render the page of at least one run; `stopped` as in `summary.document`."""
-    passed = not stopped and all(one.verdict.passed for one in runs)
+    passed = all_passed(runs, stopped)
     rows = client_rows(runs)
     page = Template(files("redis_ha.failover_test").joinpath("report.html").read_text("utf-8"))
     return page.substitute(

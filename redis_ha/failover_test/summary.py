@@ -130,6 +130,11 @@ def inside_seconds(run: RunRecord) -> float:
     return max((at - run.marks[BEGUN] for at in times if at > run.marks[BEGUN]), default=0.0)
 
 
+def all_passed(runs: Sequence[Judged], stopped: str) -> bool:
+    """Say whether a test as a whole passed; nothing was proven where nothing ran."""
+    return bool(runs) and not stopped and all(one.verdict.passed for one in runs)
+
+
 def document(
     runs: Sequence[Judged], settings: LiveSettings, *, stopped: str = ""
 ) -> dict[str, Any]:
@@ -138,7 +143,7 @@ def document(
     `stopped` says what ended the test early, "" when nothing did.
     """
     return {
-        "passed": not stopped and all(one.verdict.passed for one in runs),
+        "passed": all_passed(runs, stopped),
         "stopped": stopped,
         "settings": vars(settings),
         "faults": [vars(row) for row in fault_rows(runs)],
