@@ -67,7 +67,8 @@ class BootGuard:
 
     def _ask(self, views: tuple[SentinelView, ...]) -> None:
         """Ask the same sentinel that anybody else would ask, of those that answer."""
-        order = asking_order(views, master=self._settings.address)
+        settings = self._settings
+        order = asking_order(views, master=settings.address, data_nodes=settings.data_nodes)
         sentinel = next(view.sentinel for view in order if not view.problem)
         answer, text = ask_for_failover(self._settings.access, sentinel)
         self._log.warning("failover-requested", sentinel=sentinel, answer=answer, text=text)

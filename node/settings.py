@@ -47,7 +47,14 @@ class NodeSettings:
 
     @property
     def access(self) -> Access:
-        return Access(self.sentinels, self.master_name, self.credentials, self.ca, ASK_TIMEOUT)
+        return Access(
+            self.sentinels,
+            self.master_name,
+            self.credentials,
+            self.ca,
+            ASK_TIMEOUT,
+            self.data_nodes,
+        )
 
     @property
     def peers(self) -> tuple[Address, ...]:

@@ -29,6 +29,8 @@ class Access:
     credentials: Credentials
     ca: Path
     timeout: float = 2.0
+    # Those that are configured, in the order of their numbers; empty where they aren't known.
+    data_nodes: tuple[Address, ...] = ()
     # Where the bridge isn't routed: replaces the host of every address, the port stays.
     host_override: str | None = None
 

@@ -80,11 +80,7 @@ def parse_env_file(text: str, *, name: str) -> dict[str, str]:
 
 def access(values: Mapping[str, str], user: Credentials | None) -> Access | None:
     """Say how a user reaches the cluster; None when sentinels, CA or user are not set."""
-    sentinels = tuple(
-        Address(values[f"REDIS_SENTINEL_HOST_{n}"], port(values, f"REDIS_SENTINEL_PORT_{n}"))
-        for n in range(1, MAX_SENTINELS + 1)
-        if values.get(f"REDIS_SENTINEL_HOST_{n}")
-    )
+    sentinels = numbered(values, "REDIS_SENTINEL", most=MAX_SENTINELS)
     ca = path(values, "REDIS_TLS_CA")
     if user is None or not sentinels or ca is None:
         return None
@@ -93,7 +89,17 @@ def access(values: Mapping[str, str], user: Credentials | None) -> Access | None
         master_name=values.get("REDIS_SENTINEL_MASTER", "mymaster"),
         credentials=user,
         ca=ca,
+        data_nodes=numbered(values, "REDIS_NODE", most=MAX_NODES),
         host_override=values.get("REDIS_HOST_OVERRIDE") or None,
+    )
+
+
+def numbered(values: Mapping[str, str], prefix: str, *, most: int) -> tuple[Address, ...]:
+    """Read PREFIX_HOST_1 and PREFIX_PORT_1 to those of `most`; raises BadSetting."""
+    return tuple(
+        Address(values[f"{prefix}_HOST_{n}"], port(values, f"{prefix}_PORT_{n}"))
+        for n in range(1, most + 1)
+        if values.get(f"{prefix}_HOST_{n}")
     )
 
 

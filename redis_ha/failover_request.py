@@ -35,20 +35,33 @@ class Request:
         return "NOGOODSLAVE" in self.text
 
 
-def asking_order(sentinels: Sequence[T], *, master: Address | None) -> tuple[T, ...]:
+def asking_order(
+    sentinels: Sequence[T], *, master: Address | None, data_nodes: Sequence[Address]
+) -> tuple[T, ...]:
     """Return sentinels, or what they said, in the order in which everybody asks: the last first.
 
     The one that leads a failover names the old master until its end, two seconds after the
     promotion; the others hear of the new one sooner, and stock clients ask from the first on. One
-    on the master's own host comes after all others: it may be about to die of the same cause.
+    that shares the master's place comes after all others: it may be about to die of the same
+    cause. Both lists are the configured ones, in the order of their numbers.
     """
+    at = [one.sentinel if isinstance(one, SentinelView) else one for one in sentinels]
+    risky = _beside(at, master, data_nodes)
+    order = tuple(reversed(tuple(zip(at, sentinels, strict=True))))
+    return tuple(one for last in (False, True) for a, one in order if (a in risky) is last)
 
-    def beside(one: T) -> bool:
-        at = one.sentinel if isinstance(one, SentinelView) else one
-        return master is not None and at.host == master.host
 
-    order = tuple(reversed(sentinels))
-    return tuple(one for last in (False, True) for one in order if beside(one) is last)
+def _beside(
+    sentinels: Sequence[Address], master: Address | None, data_nodes: Sequence[Address]
+) -> set[Address]:
+    """Return those on the master's host; where no host has both kinds, the one of its number.
+
+    A topology lays equal numbers into the same zone.
+    """
+    there = {one for one in sentinels if master is not None and one.host == master.host}
+    if there or {one.host for one in sentinels} & {one.host for one in data_nodes}:
+        return there
+    return {one for node, one in zip(data_nodes, sentinels, strict=False) if node == master}
 
 
 def request_state(request: Request, now: SentinelView) -> Literal["open", "over"]:

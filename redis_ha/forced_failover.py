@@ -44,7 +44,7 @@ def force_failover(
     # Who says master before anybody was asked is not promoted by it.
     others = [address for address in nodes if address not in (old, *masters)]
     answers: list[str] = []
-    for sentinel in asking_order(access.sentinels, master=old):
+    for sentinel in asking_order(access.sentinels, master=old, data_nodes=access.data_nodes):
         answer, text = ask_for_failover(access, sentinel)
         answers.append(f"{sentinel} {answer} {text}".rstrip())
         if answer == "refused":

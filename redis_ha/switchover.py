@@ -206,7 +206,8 @@ class _Runner:
     def _promote(self, master: Claim, old: Address, candidates: Sequence[Address]) -> NodeView:
         """Ask one sentinel after the other, each only when none before can still deliver."""
         try:
-            for sentinel in asking_order(self.access.sentinels, master=old):
+            nodes = self.access.data_nodes
+            for sentinel in asking_order(self.access.sentinels, master=old, data_nodes=nodes):
                 # Fails when the claim is lost: then nobody may be asked.
                 master.command("PING")
                 self._ask(sentinel)

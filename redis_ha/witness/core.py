@@ -321,7 +321,8 @@ class Core:
         """Ask the sentinel that anybody else would ask: there two requests become one failover."""
         views = self.evidence.words(now, case.since)
         old = case.death.master
-        sentinel = next(v.sentinel for v in asking_order(views, master=old) if v.master == old)
+        order = asking_order(views, master=old, data_nodes=tuple(self.evidence.nodes))
+        sentinel = next(view.sentinel for view in order if view.master == old)
         witnesses = sorted({self.around.me, *self._votes(case, now)})
         self._out.append(Ask(sentinel, case.death, f"witnesses {witnesses} saw the master die"))
         request = Request(sentinel, "vanished", text="no reply yet")

@@ -240,7 +240,8 @@ class Cluster:
 
     def _access_of(self, user: str, sentinels: tuple[Address, ...]) -> Access:
         credentials = Credentials(user, files.PASSWORDS[user])
-        return Access(sentinels, files.MASTER_NAME, credentials, self.tls.ca)
+        nodes = tuple(process.address for process in self.data_nodes)
+        return Access(sentinels, files.MASTER_NAME, credentials, self.tls.ca, data_nodes=nodes)
 
     def _data_node(self, name: str, address: Address, access: Access, *, first: Address) -> Process:
         directory = _directories(self.directory / name)

@@ -24,11 +24,31 @@ def test_the_last_is_asked_first_and_the_one_beside_the_master_last(
 ) -> None:
     master = None if host is None else Address(host, 6379)
     wanted = tuple(SENTINELS[zone - 1] for zone in order)
-    assert asking_order(SENTINELS, master=master) == wanted
+    nodes = tuple(Address(sentinel.host, 6379) for sentinel in SENTINELS)
+    assert asking_order(SENTINELS, master=master, data_nodes=nodes) == wanted
     views = tuple(map(SentinelView, SENTINELS))
-    assert tuple(view.sentinel for view in asking_order(views, master=master)) == wanted
+    asked = asking_order(views, master=master, data_nodes=nodes)
+    assert tuple(view.sentinel for view in asked) == wanted
+
+
+@pytest.mark.parametrize(
+    ("number", "order"), [(1, (3, 2, 1)), (2, (3, 1, 2)), (3, (2, 1, 3)), (4, (3, 2, 1))]
+)
+def test_where_each_has_a_host_of_its_own_equal_numbers_are_neighbours(
+    number: int, order: tuple[int, ...]
+) -> None:
+    nodes = tuple(Address(f"10.0.0.{one}", 6379) for one in (1, 2, 3, 4))
+    wanted = tuple(SENTINELS[zone - 1] for zone in order)
+    assert asking_order(SENTINELS, master=nodes[number - 1], data_nodes=nodes) == wanted
 
 
 def test_on_one_host_the_order_is_the_usual() -> None:
     there = tuple(Address("127.0.0.1", port) for port in (1, 2, 3))
-    assert asking_order(there, master=Address("127.0.0.1", 9)) == there[::-1]
+    nodes = tuple(Address("127.0.0.1", port) for port in (7, 8, 9))
+    assert asking_order(there, master=nodes[2], data_nodes=nodes) == there[::-1]
+    assert asking_order(there, master=None, data_nodes=()) == there[::-1]
+
+
+def test_the_one_on_the_masters_host_is_known_without_the_data_nodes() -> None:
+    asked = asking_order(SENTINELS, master=Address(SENTINELS[2].host, 6379), data_nodes=())
+    assert asked == (SENTINELS[1], SENTINELS[0], SENTINELS[2])
