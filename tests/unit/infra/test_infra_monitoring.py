@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from tests.unit.infra.recorded_graph import (
 )
 
 MONITORS = ("redis-exporter", "ha-exporter", "prometheus", "alertmanager")
+SCRAPE_INTERVAL = "15s"
 WEBHOOK = "https://hooks.example.org/services/hidden?a=1&b=<2>"
 PASSWORDS = {user: f"secret-of-{user}" for user in USER_NAMES}
 
@@ -143,6 +145,22 @@ def test_the_checkouts_rules_are_read_by_name() -> None:
     assert all(yaml.safe_load(text)["groups"] for text in read.values())
 
 
+def test_one_look_alone_calls_nobody() -> None:
+    """What a scrape saw stands until the next one, also when it was over a moment later."""
+    rules = [
+        rule
+        for text in monitoring.read_rules(Path(__file__).parents[3]).values()
+        for group in yaml.safe_load(text)["groups"]
+        for rule in group["rules"]
+        if "for" in rule and "increase(" not in rule["expr"]
+    ]
+    interval = timedelta(seconds=int(SCRAPE_INTERVAL.removesuffix("s")))
+    units = {"s": "seconds", "m": "minutes"}
+    waits = {r["alert"]: timedelta(**{units[r["for"][-1]]: int(r["for"][:-1])}) for r in rules}
+    assert len(waits) > 20
+    assert {alert for alert, wait in waits.items() if wait <= interval} == set()
+
+
 def test_no_secret_is_on_a_command_line_or_readable_in_the_state(graph: Graph) -> None:
     for name in MONITORS:
         inputs = graph.containers[name].inputs
@@ -162,7 +180,8 @@ def test_prometheus_asks_everybody_over_tls_at_fixed_addresses() -> None:
     text = prometheus_yml(made, cluster="dev", rules=["a.yml"], paths=Paths())
     written = yaml.safe_load(text)
     assert written["global"]["external_labels"] == {"cluster": "dev"}
-    assert written["global"]["scrape_interval"] == written["global"]["evaluation_interval"] == "5s"
+    assert written["global"]["scrape_interval"] == SCRAPE_INTERVAL
+    assert not any("scrape_interval" in job for job in written["scrape_configs"])
     jobs = {job["job_name"]: job for job in written["scrape_configs"]}
     assert list(jobs) == [
         *("redis", "sentinel", "redis-exporter", "redis-ha", "backup-worker"),
@@ -173,8 +192,6 @@ def test_prometheus_asks_everybody_over_tls_at_fixed_addresses() -> None:
     assert {job["tls_config"]["ca_file"] for job in jobs.values() if "scheme" in job} == {
         "/etc/redis-ha/tls/ca.crt"
     }
-    slower = {name for name, job in jobs.items() if job.get("scrape_interval") == "15s"}
-    assert slower == {"sentinel", "prometheus", "alertmanager"}
     assert jobs["redis"]["static_configs"][1] == {
         "targets": ["rediss://172.28.0.12:6480"],
         "labels": {"node": "redis-2"},
