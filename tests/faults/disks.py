@@ -54,6 +54,17 @@ def freeze(node: Process, seconds: float) -> None:
     wait_for(frozen.exists, f"a frozen {node.data}", 10.0)
 
 
+def stands_still(node: Process) -> bool:
+    """Say whether who writes to a node's disk waits; the one that tries ends with the wait."""
+    probe = node.data / "probe"
+    trial = subprocess.Popen(["sh", "-c", 'touch "$1" && rm -f "$1"', "sh", str(probe)])
+    try:
+        trial.wait(0.3)
+    except subprocess.TimeoutExpired:
+        return True
+    return False
+
+
 def thaw(node: Process) -> None:
     """End what `freeze` began; of no effect on a disk that isn't frozen."""
     subprocess.run(

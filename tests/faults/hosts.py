@@ -28,6 +28,11 @@ class Shim:
         """Return what runs a command on such a host."""
         return ("env", f"LD_PRELOAD={self.library}", f"FAULTY_HOST={self.state}")
 
+    def told(self) -> tuple[int, float]:
+        """Return what its processes read there: clock_off and sync_longer (s)."""
+        clock_off, sync_longer = _STATE.unpack(self.state.read_bytes())
+        return clock_off, sync_longer / 1e6
+
     def put(self, *, clock_off: int = 0, sync_longer: float = 0.0) -> None:
         """Set both (s); by default all is right."""
         self.clock_off, self.sync_longer = clock_off, sync_longer

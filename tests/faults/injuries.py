@@ -85,12 +85,13 @@ def _stop(world: World, process: Process) -> Undo:
 
 def _rolling(world: World) -> Undo:
     """Stop and start one data node after the other, each in sync before the next."""
-    stopped = threading.Event()
+    stopped, rolled = threading.Event(), []
 
     def roll() -> None:
         for node in world.cluster.data_nodes:
             if stopped.is_set() or not node.running:
                 continue
+            rolled.append(node.name)
             with suppress(subprocess.TimeoutExpired):  # another fault may hit it meanwhile
                 node.stop()
             world.start(node)
@@ -103,6 +104,7 @@ def _rolling(world: World) -> Undo:
     def end() -> None:
         stopped.set()
         thread.join(90)
+        assert rolled, "nobody was running who could be stopped"
 
     return end
 

@@ -91,6 +91,10 @@ class Lan:
         """End what `narrow` began."""
         _run(*self._tc("delete", name), check=False)
 
+    def said(self, name: str, *command: str) -> str:
+        """Return what a command prints on a host."""
+        return _said(*self.hosts[name].prefix, *command)
+
     def heal(self) -> None:
         """Let everybody hear everything, at once."""
         hosts = {one.host for one in self._deaf}

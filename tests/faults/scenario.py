@@ -1,5 +1,6 @@
 """A scenario: faults in time under a load with a ledger, then what must be true."""
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,9 +13,11 @@ from redis_ha.errors import RedisHaError
 from redis_ha.failover_test.measures import overlaps, spans_of
 from redis_ha.failover_test.observer import Observer
 from redis_ha.failover_test.records import Sample
+from tests.faults.evidence import unseen
 from tests.faults.fault import FENCED_WITHIN, Fault, Happened, excusable, may_tear_the_log
 from tests.faults.injuries import begin
 from tests.faults.world import World
+from tests.processes.cluster import Process
 from tests.processes.ledger import Ledger
 from tests.processes.redis_ha.process_hands import site_of
 
@@ -38,12 +41,23 @@ class Scenario:
     """Faults under a name; `seed` deals the parts, so that the same seed hurts the same nodes.
 
     `outage_within` (s) is how long one writer may wait at most; None where that is not the point.
+    `by_witness`: the sentinels' down-after was not waited for, however busy the machine was.
     """
 
     name: str
     faults: tuple[Fault, ...]
     seed: int = 0
     outage_within: float | None = None
+    by_witness: bool = False
+
+
+@dataclass(frozen=True)
+class Running:
+    """A fault that was begun, with its planned end; whom it hurts, and what ends it."""
+
+    what: Happened
+    hurt: frozenset[str]
+    end: Callable[[], object]
 
 
 @dataclass
@@ -78,7 +92,7 @@ def play(world: World, scenario: Scenario) -> Outcome:
     world.chance.seed(scenario.seed)
     world.cast()
     outcome = Outcome(scenario)
-    overtaken = world.overtaken()
+    overtaken, asked = world.overtaken(), world.asked()
     run = f"faults-{scenario.seed}-{time.monotonic_ns()}"
     observer = Observer(site_of(world.cluster), run)
     writers = Ledger.running(world.cluster, threads=3, pace=_PACE, token=f" {run}")
@@ -95,6 +109,8 @@ def play(world: World, scenario: Scenario) -> Outcome:
     if not outcome.troubles:
         _attempt(lambda: _account(world, ledger, happened, outcome), outcome)
         _attempt(lambda: _judge(world, outcome), outcome)
+        if scenario.by_witness and world.asked() == asked:
+            outcome.troubles.append("no witness asked for a failover")
         may_lack = may_tear_the_log(scenario.faults) or world.overtaken() > overtaken
         _attempt(lambda: _judge_backup(world, outcome, may_lack=may_lack), outcome)
     return outcome
@@ -112,24 +128,39 @@ def _happen(
 ) -> None:
     """Begin and end each fault at its time; note what happened when."""
     start = time.monotonic()
-    running: list[tuple[Happened, Callable[[], object]]] = []
-    for fault in sorted(faults, key=lambda one: one.at):
-        time.sleep(max(0.0, start + fault.at - time.monotonic()))
-        running.append(_begun(world, fault, observer))
-    for one, end in sorted(running, key=lambda pair: pair[0].ended):
-        time.sleep(max(0.0, one.ended - time.monotonic()))
-        end()
-        happened.append(replace(one, ended=time.monotonic()))
+    to_come = sorted(faults, key=lambda one: one.at)
+    running: list[Running] = []
+    while to_come or running:
+        begin_at = start + to_come[0].at if to_come else math.inf
+        first = min(running, key=lambda one: one.what.ended, default=None)
+        end_at = first.what.ended if first else math.inf
+        time.sleep(max(0.0, min(begin_at, end_at) - time.monotonic()))
+        if first is None or begin_at <= end_at:
+            running.append(_begun(world, to_come.pop(0), observer, running))
+        else:
+            running.remove(first)
+            first.end()
+            happened.append(replace(first.what, ended=time.monotonic()))
 
 
-def _begun(world: World, fault: Fault, observer: Observer) -> tuple[Happened, Callable[[], object]]:
-    """Begin a fault; return it with the end that is planned, and what ends it."""
+def _begun(world: World, fault: Fault, observer: Observer, running: Sequence[Running]) -> Running:
+    """Begin a fault; it ends as planned. Raises AssertionError where nothing of it shows."""
     hurt, begun = world.meant(fault.part), time.monotonic()
     names = {process.name for process in hurt}
     hit = fault.kind == "rolling" or bool(_masters(observer, begun) & names)
     end, revive = begin(world, fault, hurt), _hurt_worker(world, fault)
-    one = Happened(fault, begun, time.monotonic(), begun + fault.seconds, hit)
-    return one, lambda: (end(), revive())
+    what = Happened(fault, begun, time.monotonic(), begun + fault.seconds, hit)
+    missing = set(unseen(world, fault, _undisturbed(hurt, running)))
+    assert not missing, f"{fault} didn't take hold on {', '.join(sorted(missing))}"
+    return Running(what, frozenset(names), lambda: (end(), revive()))
+
+
+def _undisturbed(hurt: Sequence[Process], running: Sequence[Running]) -> list[Process]:
+    """Return those on whom no other fault may hide what is to be seen."""
+    if any(one.what.fault.kind == "rolling" for one in running):
+        return []
+    busy = {name for one in running for name in one.hurt}
+    return [process for process in hurt if process.name not in busy]
 
 
 def _masters(observer: Observer, now: float) -> set[str]:

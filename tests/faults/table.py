@@ -12,9 +12,9 @@ _UNSEEN = _DOWN_AFTER + ELECTION + HANG_EXTRA
 
 NAMED = (
     # One fault on the master.
-    Scenario("crash", (Fault("crash"),), outage_within=WITNESS),
+    Scenario("crash", (Fault("crash"),), outage_within=WITNESS, by_witness=True),
     Scenario("reboot at once", (Fault("crash", seconds=0.0),), outage_within=WITNESS),
-    Scenario("out of memory", (Fault("oom"),), outage_within=_UNSEEN),
+    Scenario("out of memory", (Fault("oom"),), outage_within=WITNESS, by_witness=True),
     Scenario("hang", (Fault("hang", seconds=9.0),), outage_within=_UNSEEN),
     Scenario("stopped in order", (Fault("stop"),), outage_within=SWITCHOVER),
     Scenario("made a replica by mistake", (Fault("misled", seconds=40.0),)),
@@ -56,10 +56,13 @@ NAMED = (
         (Fault("crash", "sentinel", seconds=10.0), Fault("crash", at=1.0, seconds=4.0)),
     ),
     # Two at once.
-    Scenario("master and a sentinel", (Fault("crash"), Fault("crash", "sentinel"))),
+    Scenario(
+        "master and a sentinel", (Fault("crash"), Fault("crash", "sentinel")), by_witness=True
+    ),
     Scenario(
         "master and its successor",
         (Fault("crash", seconds=12.0), Fault("crash", "promoted", at=2.0, seconds=10.0)),
+        by_witness=True,
     ),
     Scenario(
         "cut off, and its successor crashes",
@@ -80,7 +83,7 @@ NAMED = (
         (Fault("rolling", "everything", seconds=40.0), Fault("crash", at=2.0, seconds=4.0)),
     ),
     # Zones, and everything.
-    Scenario("zone lost", (Fault("crash", "zone"),), outage_within=_UNSEEN),
+    Scenario("zone lost", (Fault("crash", "zone"),), outage_within=_UNSEEN, by_witness=True),
     Scenario("zone cut off", (Fault("isolate", "zone", seconds=12.0),), outage_within=_UNSEEN),
     Scenario("everything at once", (Fault("crash", "everything", seconds=2.0),)),
     Scenario("everything stopped in order", (Fault("stop", "everything", seconds=2.0),)),

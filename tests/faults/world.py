@@ -103,6 +103,10 @@ class World:
         """Count how often a replica was ahead of the promoted one, and had to copy anew."""
         return sum(node.log.count(_OVERTAKEN) for node in self.cluster.data_nodes)
 
+    def asked(self) -> int:
+        """Count how often a witness has asked for a failover."""
+        return sum(each.log.count("asking-for-failover") for each in self.cluster.sentinels)
+
     def thaw(self) -> None:
         """Let every disk be written to: what waits for one can't even be killed."""
         for node in self.cluster.data_nodes:

@@ -30,7 +30,7 @@ class Worlds:
 
     def play(self, scenario: Scenario) -> Outcome | str:
         """Play a scenario; return why not when this machine can't do one of its faults."""
-        world = self._current()
+        world = self.current()
         for fault in scenario.faults:
             if fault.kind in world.lacks:
                 return world.lacks[fault.kind]
@@ -47,7 +47,8 @@ class Worlds:
         if world is not None and not keep:
             shutil.rmtree(world.directory, ignore_errors=True)
 
-    def _current(self) -> World:
+    def current(self) -> World:
+        """Return a cluster that is whole; a new one where there is none."""
         if self._world is None:
             directory = Path(tempfile.mkdtemp(prefix="redis-ha-faults-"))
             self._world = self._stack.enter_context(World.made(directory))
