@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import redis
 
 # first and last number, time of the last acknowledgement (ms since 1970)
-_RECORD = struct.Struct("<QQQ")
+RECORD = struct.Struct("<QQQ")
 _OK = b"+OK\r\n"
 _TIMEOUT = 5.0
 
@@ -117,8 +117,8 @@ def steady(
 def read_ledger(plan: Plan) -> Iterator[Batch]:
     """Read what a writer noted; a record that is being written is left out."""
     content = plan.ledger.read_bytes() if plan.ledger.exists() else b""
-    whole = len(content) - len(content) % _RECORD.size
-    for first, last, time_ms in _RECORD.iter_unpack(content[:whole]):
+    whole = len(content) - len(content) % RECORD.size
+    for first, last, time_ms in RECORD.iter_unpack(content[:whole]):
         yield Batch(plan.number, first, last, time_ms)
 
 
@@ -161,7 +161,7 @@ def _write_to(
         link.sendall(b"".join(_set(plan, n, pool) for n in range(first, number + 1)))
         acknowledged = _answers(link, plan.batch)
         if acknowledged:
-            record = _RECORD.pack(first, first + acknowledged - 1, time.time_ns() // 1_000_000)
+            record = RECORD.pack(first, first + acknowledged - 1, time.time_ns() // 1_000_000)
             ledger.write(record)
         if acknowledged < plan.batch:
             return number
