@@ -28,6 +28,7 @@ def cluster(stack: Stack) -> Iterator[LiveCluster]:
     live.wait_until_healthy()
     yield live
     live.wait_until_healthy()
+    assert live.denied() == []
 
 
 @pytest.fixture

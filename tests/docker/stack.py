@@ -261,6 +261,15 @@ class LiveCluster:
     def wait_until_healthy(self, within: float = 90) -> float:
         return eventually(self.healthy, within=within, what="a healthy cluster", every=0.3)
 
+    def denied(self) -> list[str]:
+        """What the nodes refused to users who are who they say: each right of ours is enough."""
+        found = []
+        for node in self.nodes:
+            with self.client(node) as client:
+                entries = [e for e in client.acl_log() if e["reason"] != "auth"]
+            found += [f"{node}: {e['username']} {e['reason']} {e['object']}" for e in entries]
+        return found
+
     def digest(self, node: str) -> str:
         """DEBUG DIGEST of all databases, asked on the node itself."""
         return self.inside(node, "DEBUG", "DIGEST")

@@ -96,11 +96,13 @@ def test_a_master_that_can_not_answer_the_sentinels_is_replaced(command: Command
     assert [line for line in routes.splitlines()[1:] if line.startswith("*")] == []
 
 
-def test_a_switchover_beside_a_plain_failover_and_the_report(
-    command: Command, tmp_path: Path
+@pytest.mark.parametrize("fault", ["switchover", "crash"])
+def test_a_fault_beside_its_plain_peer_and_the_report(
+    command: Command, tmp_path: Path, fault: str
 ) -> None:
+    """A switchover beside `SENTINEL FAILOVER`, a crash beside one that no witness saw."""
     page = tmp_path / "report.html"
-    judged_and_healed(command, "--fault", "switchover", "--compare", "--report", str(page))
+    judged_and_healed(command, "--fault", fault, "--compare", "--report", str(page))
     text = page.read_text()
     assert text.count("<svg") == 2
     assert 'data-mark="promoted"' in text
