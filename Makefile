@@ -49,6 +49,7 @@ soak: bootstrap ## many random faults on a real cluster; ARGS="--faults 1000 --s
 	@$(TOOLCHAIN) run $(BIN)/python -m tests.faults.soak $(ARGS)
 
 bench: bootstrap ## the numbers in the README
+	@$(TOOLCHAIN) ensure
 	@$(TOOLCHAIN) test-tools
 	@$(TOOLCHAIN) run $(BIN)/python -m benchmarks $(ARGS)
 

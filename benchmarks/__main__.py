@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import client, failover, follow, protections, report, restore, snapshot
+from benchmarks import client, failover, follow, protections, report, restore, snapshot, stack
 from benchmarks.figures import changes, difference
 
 RESULTS = Path(__file__).parent / "results"
@@ -30,6 +30,7 @@ BENCHMARKS: Mapping[str, Callable[..., dict[str, Any]]] = {
     "restore": restore.measure,
     "failover": failover.measure,
     "protections": protections.measure,
+    "stack": stack.measure,
 }
 
 

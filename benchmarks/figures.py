@@ -43,7 +43,11 @@ def _gap(fault: str, kind: str, quantile: str, text: str, goal: float | None = N
 FIGURES = (
     Figure("snapshot", ("file", "transfer_ratio"), "snapshot to a folder", goal=1.05),
     Figure("snapshot", ("s3", "transfer_ratio"), "snapshot to S3", goal=1.05),
-    Figure("growth", ("s3", "time_factor"), "time of a snapshot at 4 x the data"),
+    Figure("snapshot", ("file", "piped_ratio"), "the same against redis-cli --rdb - | zstd | age"),
+    Figure("snapshot", ("file", "bgsave_ratio"), "the same against BGSAVE, zstd, age"),
+    Figure("growth", ("s3", "time_factors", "4"), "time of a snapshot at 4 x the data"),
+    Figure("growth", ("s3", "time_factors", "16"), "time of a snapshot at 16 x the data"),
+    Figure("growth", ("s3", "memory_factor"), "memory of it", goal=1.1),
     Figure("restore", ("live_load_ratio",), "load of a live restore", goal=1.2),
     Figure("restore", ("file_and_load_ratio",), "file out of the store, then loaded"),
     _gap("switchover", "redis-ha", "p50", "switchover, our client, median"),
@@ -55,6 +59,11 @@ FIGURES = (
     _gap("crash_without_witness", "redis-py", "worst", "crash, no witness, stock redis-py", 3.3),
     Figure("client", ("threads", "ratio"), "a call through our client", goal=1.05),
     Figure("client", ("asyncio", "ratio"), "the same with asyncio", goal=1.05),
+    Figure("stack", ("up_ratio",), "first `up`, until all is healthy"),
+    Figure("stack", ("no_change_ratio",), "`up` without a change"),
+    Figure("stack", ("pulumi_seconds", "preview"), "preview of it all", "s"),
+    Figure("stack", ("pulumi_seconds", "up"), "first `up`", "s"),
+    Figure("stack", ("pulumi_seconds", "no_change_up"), "`up` without a change", "s"),
     Figure("follow", ("cpu_share",), "share of a core to follow 2.7 MB/s", "", 0.03),
     *(
         Figure(
@@ -70,9 +79,10 @@ FIGURES = (
 # What was compared with what, for the heads of the tables.
 PEERS = {
     "snapshot": "`redis-cli --rdb /dev/null`, wall time of the transfer, in pairs",
-    "growth": "the same command over a quarter of the data",
+    "growth": "the same command over a sixteenth of the data",
     "restore": "stock `redis-server` over the same RDB, until it answers",
     "failover": "each kind of client in the same run, down-after 2 s; lost writes are in the JSON",
+    "stack": "docker-compose with the files of `redis-ha compose`: the same nodes, image, settings",
     "client": "redis-py on the same master, time of a call",
     "follow": "an idle core",
     "protections": "requests a second of plain Redis in the same round, by redis-benchmark",

@@ -8,6 +8,7 @@ import json
 import os
 import random
 import resource
+import shlex
 import statistics
 import subprocess
 import tempfile
@@ -25,6 +26,7 @@ from tests.processes.cluster_process import Process
 from tests.processes.worker_command import WorkerCommand, watch_memory
 
 GOAL = 1.05
+GROWTH = (1, 4, 16)
 GOAL_RSS = {"file": 64 << 20, "s3": 96 << 20}
 _VALUE = 1024
 _SETTINGS = Settings(
@@ -66,57 +68,72 @@ def measure(*, megabytes: int = 700, pairs: int = 5) -> dict[str, Any]:
 
 
 def measure_growth(*, megabytes: int = 700) -> dict[str, Any]:
-    """Snapshot a quarter of the data and all of it: time (s) is to grow as the data, RSS not."""
+    """Snapshot 1, 4 and 16 parts of the data: time (s) is to grow as the data, RSS not."""
+    found: dict[str, list[tuple[Run, dict[str, Any]]]] = {"file": [], "s3": []}
     with (
         tempfile.TemporaryDirectory() as name,
-        filled(Path(name), megabytes // 4) as cluster,
+        filled(Path(name), megabytes // GROWTH[-1]) as cluster,
         s3_settings(Path(name) / "s3") as s3,
     ):
         stores = {
             "file": WorkerCommand(Path(name), cluster),
             "s3": WorkerCommand(Path(name), cluster, settings=s3),
         }
-        small = {kind: run_snapshot(worker) for kind, worker in stores.items()}
-        fill(cluster.master, megabytes)
-        cluster.wait_until_healthy(120)
-        large = {kind: run_snapshot(worker) for kind, worker in stores.items()}
+        for parts in GROWTH:
+            fill(cluster.master, megabytes * parts // GROWTH[-1])
+            cluster.wait_until_healthy(120)
+            for kind, worker in stores.items():
+                found[kind].append(run_snapshot(worker))
     return {
         "benchmark": "growth",
         "goal_peak_rss_bytes": GOAL_RSS,
-        **{kind: grown(small[kind], large[kind]) for kind in stores},
+        **{kind: grown(runs) for kind, runs in found.items()},
     }
 
 
-def grown(small: tuple[Run, dict[str, Any]], large: tuple[Run, dict[str, Any]]) -> dict[str, Any]:
+def grown(found: list[tuple[Run, dict[str, Any]]]) -> dict[str, Any]:
     """Compare the snapshots of less and of more data."""
-    (less, first), (more, last) = small, large
+    runs = [run for run, _ in found]
+    sizes = [described["rdb_size"] for _, described in found]
     return {
-        "rdb_bytes": [first["rdb_size"], last["rdb_size"]],
-        "transfer_seconds": [less.transfer, more.transfer],
-        "data_factor": round(last["rdb_size"] / first["rdb_size"], 2),
-        "time_factor": round(more.transfer / less.transfer, 2),
-        "peak_rss_bytes": [less.peak, more.peak],
+        "rdb_bytes": sizes,
+        "transfer_seconds": [run.transfer for run in runs],
+        "data_factors": {
+            str(parts): round(size / sizes[0], 2) for parts, size in zip(GROWTH, sizes, strict=True)
+        },
+        "time_factors": {
+            str(parts): round(run.transfer / runs[0].transfer, 2)
+            for parts, run in zip(GROWTH, runs, strict=True)
+        },
+        "peak_rss_bytes": [run.peak for run in runs],
+        "memory_factor": round(runs[-1].peak / runs[0].peak, 2),
     }
 
 
 def compare(worker: WorkerCommand, cluster: Cluster, *, pairs: int) -> dict[str, Any]:
-    """Run stock client and worker in turn, from the same replica."""
+    """Run the stock ways and the worker in turn, from the same replica."""
     (replica,) = cluster.replicas
-    ours, theirs = [], []
+    ours, theirs, piped, saved = [], [], [], []
     last: dict[str, Any] = {}
     for _ in range(pairs):
         theirs.append(run_redis_cli(replica))
         run, last = run_snapshot(worker)
         ours.append(run)
+        piped.append(run_piped(replica, worker))
+        saved.append(run_bgsave(replica, worker))
     return {
         "pairs": pairs,
         "rdb_bytes": last["rdb_size"],
         "stored_bytes": last["size"],
         "redis_cli_rdb_seconds": _median(theirs, lambda run: run.seconds),
+        "piped_seconds": _median(piped, lambda run: run.seconds),
+        "bgsave_seconds": _median(saved, lambda run: run.seconds),
         "transfer_seconds": _median(ours, lambda run: run.transfer),
         "command_seconds": _median(ours, lambda run: run.seconds),
         "transfer_ratio": _ratio(ours, theirs, lambda run: run.transfer),
         "command_ratio": _ratio(ours, theirs, lambda run: run.seconds),
+        "piped_ratio": _ratio(ours, piped, lambda run: run.transfer),
+        "bgsave_ratio": _ratio(ours, saved, lambda run: run.transfer),
         "cpu_seconds": _median(ours, lambda run: run.cpu),
         "peak_rss_bytes": max(run.peak for run in ours),
     }
@@ -157,15 +174,22 @@ def fill(master: Process, megabytes: int) -> None:
             pipeline.execute()
 
 
+def redis_cli(replica: Process) -> list[str]:
+    """Return the stock client's words; its password is in `_secret`."""
+    command = ["redis-cli", "-h", replica.address.host, "-p", str(replica.address.port)]
+    return [*command, "--tls", "--cacert", str(replica.access.ca), "--user", "backup"]
+
+
+def _secret() -> dict[str, str]:
+    return os.environ | {"REDISCLI_AUTH": files.PASSWORDS["backup"]}
+
+
 def run_redis_cli(replica: Process) -> Run:
     """Time the stock client."""
-    command = ["redis-cli", "-h", replica.address.host, "-p", str(replica.address.port)]
-    command += ["--tls", "--cacert", str(replica.access.ca), "--user", "backup"]
-    environment = os.environ | {"REDISCLI_AUTH": files.PASSWORDS["backup"]}
     began = time.monotonic()
     done = subprocess.run(
-        [*command, "--rdb", "/dev/null"],
-        env=environment,
+        [*redis_cli(replica), "--rdb", "/dev/null"],
+        env=_secret(),
         capture_output=True,
         text=True,
         check=False,
@@ -175,6 +199,42 @@ def run_redis_cli(replica: Process) -> Run:
     if "Transfer finished with success" not in done.stderr:
         raise RuntimeError(done.stderr)
     return Run(seconds)
+
+
+def run_piped(replica: Process, worker: WorkerCommand) -> Run:
+    """Time what one would write by hand: the stock client into zstd into age into a file."""
+    transfer = shlex.join([*redis_cli(replica), "--rdb", "-"])
+    run, said = _sealed(f"{transfer} | zstd -1", worker)
+    if "Transfer finished with success" not in said:
+        raise RuntimeError(said)
+    return run
+
+
+def run_bgsave(replica: Process, worker: WorkerCommand) -> Run:
+    """Time the other usual way: a save to the node's own disk, then zstd and age over the file."""
+    began = time.monotonic()
+    with replica.client(timeout=600.0) as client:
+        client.bgsave()
+        while client.info("persistence")["rdb_bgsave_in_progress"]:
+            time.sleep(0.01)
+    saved = time.monotonic() - began
+    sealed, _ = _sealed(f"zstd -1 < {replica.data / 'dump.rdb'}", worker)
+    return Run(saved + sealed.seconds)
+
+
+def _sealed(source: str, worker: WorkerCommand) -> tuple[Run, str]:
+    """Time a pipe that ends in age and a file, synced as ours are; return what it said, too."""
+    target = worker.directory / "by-hand.age"
+    script = f"{source} | age -r {worker.identity.to_public()} > {target} && sync {target}"
+    began = time.monotonic()
+    done = subprocess.run(
+        ["bash", "-c", script], env=_secret(), capture_output=True, text=True, check=False
+    )
+    seconds = time.monotonic() - began
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+    target.unlink()
+    return Run(seconds), done.stderr
 
 
 def run_snapshot(worker: WorkerCommand) -> tuple[Run, dict[str, Any]]:

@@ -20,7 +20,7 @@ Figure = Callable[[str], None]
 RATE = float(os.environ.get("REDIS_HA_TEST_DAY_TWO_RATE", "5000"))
 # What a change leaves behind may show a moment later (s).
 AFTERWARDS = 3.0
-APART = {"namePrefix": "day-", "portOffset": 6000, "subnet": "172.28.97.0/24"}
+APART = {"namePrefix": "day-", "portOffset": 6000, "subnet": "172.28.98.0/24"}
 pytestmark = [
     pytest.mark.skipif(not os.environ.get("REDIS_HA_TEST_LONG"), reason="REDIS_HA_TEST_LONG=1"),
     pytest.mark.timeout(3600),
