@@ -31,6 +31,7 @@ class BootGuard:
         self._wait = wait
         self._clock = clock
         self._asked: tuple[Request, float] | None = None
+        self._refusals = 0
 
     def clear(self) -> Decision:
         """Return how to start; `wait` may raise to break off."""
@@ -61,6 +62,7 @@ class BootGuard:
             peers=tuple(peers),
             waited=now - began,
             request=replace(self._asked[0], age=now - self._asked[1]) if self._asked else None,
+            refusals=self._refusals,
             peer_wait=settings.peer_wait_seconds,
             failover_retry=settings.failover_retry_seconds,
         )
@@ -72,4 +74,6 @@ class BootGuard:
         sentinel = next(view.sentinel for view in order if not view.problem)
         answer, text = ask_for_failover(self._settings.access, sentinel)
         self._log.warning("failover-requested", sentinel=sentinel, answer=answer, text=text)
-        self._asked = (Request(sentinel, answer, text=text), self._clock())
+        request = Request(sentinel, answer, text=text)
+        self._asked = (request, self._clock())
+        self._refusals = self._refusals + 1 if request.no_good_replica else 0

@@ -12,7 +12,7 @@ import redis
 
 from node.appended import BrokenLog
 from node.boot import BootGuard
-from node.disk import Marker, write_marker
+from node.disk import Marker, Note
 from node.errors import Stopped
 from node.files import write_atomically
 from node.guard import Action, Decision
@@ -32,6 +32,8 @@ _PERIOD_SECONDS = 1.0
 _FIRST_PERIOD_SECONDS = 0.2
 # A server that was stopped waits for its replicas; asked twice, it gets only so long.
 _HURRIED_SECONDS = 2.0
+# A master that is to stop in the middle of a slow command is asked for so long (s) what it is.
+_ROLE_PATIENCE_SECONDS, _ROLE_LOOK_SECONDS = 3.0, 0.1
 # The sentinel that leads a failover sends the other replicas to the new master a second later.
 _RELIEF_SECONDS, _RELIEF_LOOK_SECONDS = 3.0, 0.05
 
@@ -62,11 +64,11 @@ class _DataNode:
         self._log = log
         self._events = events
         self._keeper = keeper
-        self._marker = Marker(started=datetime.now(UTC).isoformat(timespec="seconds"))
         self._client = self._connect()
         self._search = Search()
         self._broken_log = BrokenLog()
-        write_marker(settings.data_dir, self._marker)
+        started = datetime.now(UTC).isoformat(timespec="seconds")
+        self._note = Note(settings.data_dir, Marker(started), self._not_noted)
         self._server = Server([settings.server, self._write_config(decision)])
         events.server = self._server
 
@@ -110,9 +112,9 @@ class _DataNode:
     def _watch(self) -> tuple[Health, NodeView]:
         view = self._ask()
         health = judge(view).with_remark(self._keeper.complaint)
-        write_health(self._settings.health_file, health)
+        self._write_health(health)
         if view.role is not None and not view.loading:
-            self._note(view)
+            self._see(view)
         return health, view
 
     def _follow_heir(self, view: NodeView) -> bool:
@@ -147,32 +149,48 @@ class _DataNode:
             except redis.ResponseError as error:
                 self._log.warning("no-rewrite", reason=str(error))
 
-    def _note(self, view: NodeView) -> None:
+    def _see(self, view: NodeView) -> None:
         """Keep the marker true without a write per second: the offset is noted at the end."""
-        seen = replace(
-            self._marker, role=view.role or "", replid=view.replid, has_keys=view.keys > 0
-        )
-        if seen != self._marker:
+        role, known = view.role or "", self._note.marker
+        seen = replace(known, role=role, replid=view.replid, has_keys=view.keys > 0)
+        if seen != known:
             self._log.info("role-changed", role=view.role, replid=view.replid, master=view.master)
-            write_marker(self._settings.data_dir, seen)
-            self._marker = seen
+        self._note.put(seen)
+
+    def _not_noted(self, reason: str) -> None:
+        self._log.error("marker-not-written", reason=reason)
+
+    def _write_health(self, health: Health) -> None:
+        # Whoever reads it sees its age.
+        with suppress(OSError):
+            write_health(self._settings.health_file, health)
 
     def _died(self) -> int:
         self._log.error("server-died", exit_code=self._server.exit_code)
-        write_health(self._settings.health_file, Health(False, "the server died"))
+        self._write_health(Health(False, "the server died"))
         return 1
 
     def _stop(self) -> None:
-        write_health(self._settings.health_file, Health(False, "stopping"))
-        hurried = self._ask().role == "master" and not self._hand_over()
+        self._write_health(Health(False, "stopping"))
+        hurried = self._is_master() and not self._hand_over()
         final = self._freeze()
         self._log.info("stopping-server", role=final.role, offset=final.offset)
         seconds = _HURRIED_SECONDS if hurried else self._settings.stop_seconds
         if self._end_server(seconds) and final.role is not None:
-            seen = replace(self._marker, role=final.role, replid=final.replid)
+            seen = replace(self._note.marker, role=final.role, replid=final.replid)
             clean = replace(seen, clean_stop=True, offset=final.offset, has_keys=final.keys > 0)
-            write_marker(self._settings.data_dir, clean)
+            self._note.put(clean)
         self._log.info("stopped", exit_code=self._server.exit_code)
+
+    def _is_master(self) -> bool:
+        """Ask what this node is; one that was master and is busy just now is asked again."""
+        deadline = time.monotonic() + _ROLE_PATIENCE_SECONDS
+        while (view := self._ask()).role is None and self._note.marker.role == "master":
+            late = time.monotonic() >= deadline or self._server.exit_code is not None
+            if late or self._events.stop_asked(_ROLE_LOOK_SECONDS):
+                self._log.warning("no-handover", reason=f"it doesn't answer: {view.problem}")
+                break
+        return view.role == "master"
 
     def _hand_over(self) -> bool:
         """Give the mastership away without loss, or say why not; False when asked to hurry."""
@@ -186,7 +204,7 @@ class _DataNode:
                 expected=self._settings.address,
                 sleep=self._events.wait,
             )
-        except RedisHaError as error:
+        except (RedisHaError, redis.RedisError, OSError) as error:
             self._log.warning("no-handover", reason=str(error))
         except Stopped as stopped:
             self._log.warning("handover-broken-off", reason=str(stopped))

@@ -1,6 +1,7 @@
 """What a data directory holds, and what the node last noted about it."""
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -56,6 +57,36 @@ def read_disk(data_dir: Path) -> Disk:
 def write_marker(data_dir: Path, marker: Marker) -> None:
     """Replace the note durably."""
     write_atomically(data_dir / _MARKER, json.dumps(asdict(marker)) + "\n")
+
+
+class Note:
+    """The marker of a server that serves: a disk that takes no file must not end that.
+
+    The one on the disk then is an older one and not that of an orderly stop; `put` is to be called
+    again and again, and writes as soon as it can. `warn` is told once why it can't.
+    """
+
+    def __init__(self, data_dir: Path, marker: Marker, warn: Callable[[str], None]) -> None:
+        """Write the first one; raises OSError: the last stop's must not stay."""
+        write_marker(data_dir, marker)
+        self.marker = marker
+        self._data_dir = data_dir
+        self._warn = warn
+        self._owed = False
+
+    def put(self, marker: Marker) -> None:
+        """Have the disk say so, when it doesn't yet."""
+        if marker == self.marker and not self._owed:
+            return
+        self.marker = marker
+        try:
+            write_marker(self._data_dir, marker)
+        except OSError as error:
+            if not self._owed:
+                self._warn(str(error))
+            self._owed = True
+        else:
+            self._owed = False
 
 
 def _read_marker(path: Path) -> Marker | None:

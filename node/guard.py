@@ -13,6 +13,9 @@ from redis_ha.connection import Address
 from redis_ha.discovery import NodeView, SentinelView, majority_master
 from redis_ha.failover_request import Request
 
+# So often in a row and so far (s) apart a sentinel must say that no replica is good enough.
+_REFUSALS, _DOUBT_SECONDS = 2, 2.0
+
 
 class Action(Enum):
     """What to do next."""
@@ -27,7 +30,8 @@ class Action(Enum):
 class Situation:
     """What a starting data node knows; times in seconds.
 
-    `waited` since the guard began; `request` is the last failover this guard asked for.
+    `waited` since the guard began; `request` is the last failover this guard asked for, and
+    `refusals` how often in a row that was answered with there being no good replica.
     """
 
     me: Address
@@ -37,6 +41,7 @@ class Situation:
     peers: tuple[NodeView, ...]
     waited: float = 0.0
     request: Request | None = None
+    refusals: int = 0
     peer_wait: float = 5.0
     failover_retry: float = 10.0
 
@@ -99,7 +104,9 @@ def _without_data(situation: Situation) -> Decision:
 
 def _with_data(situation: Situation) -> Decision:
     promotable = [peer for peer in situation.peers if peer.promotable]
-    if situation.request is not None and situation.request.no_good_replica:
+    if promotable and (request := situation.request) is not None and request.no_good_replica:
+        if situation.refusals < _REFUSALS:
+            return _doubt(request)
         # They have been cut off for longer than Sentinel tolerates: this disk is the better one.
         promotable = []
     if not promotable:
@@ -109,6 +116,14 @@ def _with_data(situation: Situation) -> Decision:
     if any(_holds_all(peer, situation.disk) for peer in promotable):
         return _hand_over(situation, "a replica holds everything that was written here")
     return Decision(Action.START_AS_MASTER, "stopped in order with more data than any replica")
+
+
+def _doubt(request: Request) -> Decision:
+    """Ask again: a sentinel that was just started knows of no replica whether it is a good one."""
+    text = f"{request.sentinel} says that no replica is good enough"
+    if request.age < _DOUBT_SECONDS:
+        return _wait(f"{text}: it is asked again in a moment")
+    return Decision(Action.ASK_FOR_FAILOVER, f"{text}: asked again")
 
 
 def _holds_all(peer: NodeView, disk: Disk) -> bool:

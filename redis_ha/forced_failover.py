@@ -50,15 +50,18 @@ def force_failover(
         if answer == "refused":
             continue
         asked = clock()
-        while clock() - began < deadline_seconds:
+        while True:
+            # The sentinel first: a promotion that it completes in between is then still seen,
+            # however long a silent node holds up the others' answers.
+            request = Request(sentinel, answer, age=clock() - asked, text=text)
+            state = request_state(request, ask_sentinel(access, sentinel))
             if (new := promoted(ask_nodes(access, others))) is not None:
                 return Forced(old, new.address, clock() - began)
-            request = Request(sentinel, answer, age=clock() - asked, text=text)
-            if request_state(request, ask_sentinel(access, sentinel)) == "over":
+            if state == "over":
                 break
+            if clock() - began >= deadline_seconds:
+                raise _uncertain(access, deadline_seconds)
             sleep(_POLL_SECONDS)
-        else:
-            raise _uncertain(access, deadline_seconds)
     raise SwitchoverRefused(
         operation="force a failover of",
         subject=access.master_name,

@@ -33,7 +33,12 @@ def find_site(stack: str | None, environ: Mapping[str, str]) -> Site:
     known = site.data_nodes
     nodes = _data_nodes(site.operator, known)
     # Settings older than the last `scale` don't name all.
-    return replace(site, data_nodes=nodes, complete=bool(known) and len(nodes) == len(known))
+    return replace(
+        site,
+        operator=_knowing(site.operator, nodes),
+        data_nodes=nodes,
+        complete=bool(known) and len(nodes) == len(known),
+    )
 
 
 def find_unasked(stack: str | None, environ: Mapping[str, str]) -> Site:
@@ -93,6 +98,11 @@ def _data_nodes(access: Access, known: tuple[Member, ...]) -> tuple[Member, ...]
         return named(sorted(found), "redis")
     others = sorted(found - {member.address for member in known})
     return (*known, *(Member(str(address), address) for address in others))
+
+
+def _knowing(access: Access, nodes: tuple[Member, ...]) -> Access:
+    """Let it know the data nodes' numbers, by which everybody chooses whom to ask first."""
+    return replace(access, data_nodes=access.data_nodes or tuple(node.address for node in nodes))
 
 
 def _listed(access: Access, sentinel: Address) -> list[Address]:

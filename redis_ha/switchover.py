@@ -126,6 +126,9 @@ class _Runner:
             paused = self.clock()
             try:
                 offset, candidates = self._pause_and_catch_up(master, scene)
+            except (redis.RedisError, OSError) as error:
+                self._unpause(master)
+                raise self._refused(f"{old} stopped answering: {error}") from error
             except BaseException:
                 self._unpause(master)
                 raise
@@ -241,13 +244,15 @@ class _Runner:
         self, master: Claim, old: Address, candidates: Sequence[Address], cause: str
     ) -> NodeView:
         """Roll back where that is safe; a promotion seen at the last look is a success."""
-        views, sentinels = ask_nodes(self.access, candidates), ask_sentinels(self.access)
+        # The sentinels first, as above. The one that led tells the others a moment later.
+        sentinels, views = ask_sentinels(self.access), ask_nodes(self.access, candidates)
         if (new := promoted(views)) is not None:
             return new
-        named = majority_master(sentinels)
+        named = {view.master for view in sentinels} - {None, old}
         text = still_possible(self._asked(), sentinels, views)
-        if named not in (None, old):
-            text = f"the sentinels name {named}, which had not been seen to hold everything"
+        if named:
+            others = " and ".join(sorted(map(str, named)))
+            text = f"a sentinel names {others}, which had not been seen to hold everything"
         if text:
             self._hold(master, sentinels, text)
         self._unpause(master)

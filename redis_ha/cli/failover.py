@@ -212,6 +212,15 @@ def _await_agreement(site: Site, new: Address) -> None:
         time.sleep(0.1)
 
 
+def _old_one(outcome: Outcome) -> str:
+    """Say what became of the old master: by force nobody made it a replica."""
+    if outcome.old is None:
+        return ""
+    if outcome.lossless:
+        return f", {outcome.old} its replica"
+    return f" after {outcome.old}, which takes writes for another 10 s or so if it is alive"
+
+
 def _show(outcome: Outcome, *, as_json: bool) -> None:
     if as_json:
         output.print_json(
@@ -227,8 +236,7 @@ def _show(outcome: Outcome, *, as_json: bool) -> None:
     else:
         gap = "" if outcome.gap is None else f", {outcome.gap:.2f} s without writes"
         loss = "no write lost" if outcome.lossless else "writes may be lost"
-        old = "" if outcome.old is None else f", {outcome.old} its replica"
-        click.echo(f"{outcome.new} is master now{old}{gap}: {loss}")
+        click.echo(f"{outcome.new} is master now{_old_one(outcome)}{gap}: {loss}")
     if not outcome.as_wanted:
         click.echo(f"the sentinels promoted another than {outcome.wanted}", err=True)
         raise click.exceptions.Exit(1)

@@ -34,6 +34,14 @@ NAMED = (
         "full disk, then a crash",
         (Fault("full disk", seconds=4.0), Fault("crash", at=8.0, seconds=3.0)),
     ),
+    Scenario(
+        "whoever is promoted has a full disk",
+        (
+            Fault("full disk", "replica", seconds=7.0),
+            Fault("full disk", "other", seconds=7.0),
+            Fault("crash", at=2.0, seconds=8.0),
+        ),
+    ),
     Scenario("empty disk inside down-after", (Fault("empty", seconds=1.0),)),
     Scenario("empty disk later", (Fault("empty", seconds=8.0),)),
     Scenario("old disk inside down-after", (Fault("stale", seconds=1.0),)),

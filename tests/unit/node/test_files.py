@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from node.disk import Marker, read_disk, write_marker
+from node.disk import Marker, Note, read_disk, write_marker
 from node.errors import BadSettings
 from node.health import Health, judge, write_health
 from node.sentinel import seed_config
@@ -58,6 +58,27 @@ def test_a_marker_is_read_as_it_was_written(tmp_path: Path) -> None:
     disk = read_disk(tmp_path)
     assert disk.marker == marker
     assert not disk.crashed
+
+
+def test_a_disk_that_takes_nothing_is_told_of_once_and_tried_again(tmp_path: Path) -> None:
+    directory, told = tmp_path / "data", []
+    directory.mkdir()
+    note = Note(directory, Marker("now"), told.append)
+    directory.rename(tmp_path / "away")
+    master = Marker("now", role="master", replid="r")
+    note.put(master)
+    note.put(master)
+    assert note.marker == master
+    assert len(told) == 1
+    (tmp_path / "away").rename(directory)
+    assert read_disk(directory).marker == Marker("now")
+    note.put(master)
+    assert read_disk(directory).marker == master
+
+
+def test_the_last_stops_marker_must_not_stay(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="away"):
+        Note(tmp_path / "away", Marker("now"), print)
 
 
 def test_a_torn_marker_counts_as_a_crash(tmp_path: Path) -> None:

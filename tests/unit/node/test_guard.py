@@ -122,8 +122,27 @@ CASES = {
             CRASHED,
             FOLLOWER,
             request=Request(SENTINELS[0], "refused", 1.0, "NOGOODSLAVE No suitable replica"),
+            refusals=2,
         ),
         Action.START_AS_MASTER,
+    ),
+    "crashed, a sentinel that was just started finds no good replica": (
+        situation(
+            CRASHED,
+            FOLLOWER,
+            request=Request(SENTINELS[0], "refused", 1.0, "NOGOODSLAVE"),
+            refusals=1,
+        ),
+        Action.WAIT,
+    ),
+    "crashed, that sentinel had time to look": (
+        situation(
+            CRASHED,
+            FOLLOWER,
+            request=Request(SENTINELS[0], "refused", 2.5, "NOGOODSLAVE"),
+            refusals=1,
+        ),
+        Action.ASK_FOR_FAILOVER,
     ),
     "disk lost, Sentinel finds no good replica": (
         situation(EMPTY, FOLLOWER, request=Request(SENTINELS[0], "refused", 1.0, "NOGOODSLAVE")),

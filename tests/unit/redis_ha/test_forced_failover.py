@@ -56,3 +56,32 @@ def test_only_who_becomes_master_is_promoted(
     done = force_failover(ACCESS, NODES, clock=lambda: 0.0, sleep=lambda _: None)
     assert done == Forced(old, NODES[1], 0.0)
     assert world.looks == 3
+
+
+def test_a_promotion_that_a_silent_node_hides_for_a_while_is_seen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """All answers wait for the slowest: the failover is over by the time the first one is read."""
+    now, asked = 0.0, []
+
+    def nodes(_access: Access, addresses: list[Address]) -> list[NodeView]:
+        nonlocal now
+        began, now = now, now + 2.0
+        masters = {NODES[0]} | ({NODES[1]} if asked and began > 0.15 + 2.0 else set())
+        return [NodeView(a, "master" if a in masters else "slave") for a in addresses]
+
+    def sentinel(_access: Access, one: Address) -> SentinelView:
+        return SentinelView(one, NODES[0], flags=BUSY if now < 3.2 else frozenset())
+
+    def ask(_access: Access, one: Address) -> tuple[str, str]:
+        asked.append(one)
+        return "accepted", ""
+
+    world = World(NODES[0], naming=3)
+    monkeypatch.setattr(forced_failover, "ask_nodes", nodes)
+    monkeypatch.setattr(forced_failover, "ask_sentinels", world.sentinels)
+    monkeypatch.setattr(forced_failover, "ask_for_failover", ask)
+    monkeypatch.setattr(forced_failover, "ask_sentinel", sentinel)
+    done = force_failover(ACCESS, NODES, clock=lambda: now, sleep=lambda _: None)
+    assert done.new == NODES[1]
+    assert len(asked) == 1
