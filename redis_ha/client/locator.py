@@ -1,7 +1,8 @@
 """Finds the master: one search at a time for all threads and tasks of a client.
 
 A search asks every sentinel and every known data node, each in a thread of its own, again every
-20 and later every 50 ms, and ends with the first answer on which `decide` settles.
+50 ms, at first the nodes every 20 ms: they show a promotion first. It ends with the first answer
+on which `decide` settles.
 """
 
 import threading
@@ -124,9 +125,9 @@ class _Search:
         sentinels_from = self._began + (ROUND_SECONDS if known else 0.0)
         with self._changed:
             while True:
-                self._watch(self._nodes(), self._scout.ask_node)
+                self._watch(self._nodes(), self._scout.ask_node, self._round)
                 if time.monotonic() >= sentinels_from:
-                    self._watch(access.sentinels, self._scout.ask_sentinel)
+                    self._watch(access.sentinels, self._scout.ask_sentinel, lambda: ROUND_SECONDS)
                 self._refuse_if_denied()
                 verdict = decide(known, self._evidence())
                 if verdict.master is not None:
@@ -148,21 +149,28 @@ class _Search:
                 nodes.add(report.view.master)
         return nodes
 
-    def _watch(self, addresses: Iterable[Address], ask: Callable[[Address], Report]) -> None:
+    def _watch(
+        self,
+        addresses: Iterable[Address],
+        ask: Callable[[Address], Report],
+        pause: Callable[[], float],
+    ) -> None:
         for address in set(addresses) - self._watched:
             self._watched.add(address)
-            arguments = (address, ask)
+            arguments = (address, ask, pause)
             threading.Thread(
                 target=self._keep_asking, name="redis-ha-asking", args=arguments, daemon=True
             ).start()
 
-    def _keep_asking(self, address: Address, ask: Callable[[Address], Report]) -> None:
+    def _keep_asking(
+        self, address: Address, ask: Callable[[Address], Report], pause: Callable[[], float]
+    ) -> None:
         while not self._over:
             report = ask(address)
             with self._changed:
                 self._board[address] = report
                 self._changed.notify_all()
-            time.sleep(self._round())
+            time.sleep(pause())
         self._scout.close(address)
 
     def _evidence(self) -> Evidence:

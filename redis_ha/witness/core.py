@@ -175,6 +175,17 @@ class Core:
             request = replace(self.case.request, answer=event.answer, text=event.text)
             self.case = replace(self.case, request=request)
 
+    @property
+    def asked(self) -> bool:
+        """True while this witness waits for a promotion that it asked for."""
+        return self.case is not None and self.case.request is not None
+
+    def waits_for_another(self, now: float) -> bool:
+        """Say whether another witness is at it, by this one's own grant: here nothing is urgent."""
+        if self.case is None or self.grant.death != self.case.death:
+            return False
+        return self.grant.number != self.around.me and now - self.grant.at < GRANT_SECONDS
+
     def decide(self, now: float) -> list[Decision]:
         """Say what is to be done now, in order."""
         self._out = []

@@ -95,7 +95,7 @@ class Witness:
         # Why somebody doesn't let us in, so that it is said once and not each second.
         self._said: dict[Link, str] = {}
         self._answered_at: dict[Link, float] = {}
-        self._poll_at = now
+        self._poll_at = self._sentinels_at = now
         self._lost_at = self._died_at = now
         self._status_at = now
 
@@ -199,13 +199,19 @@ class Witness:
         if now < self._poll_at:
             return
         self._poll_at = now + self._period(now)
-        for link in self._links:
+        links = list(self._nodes.values())
+        # Once one was asked, the nodes show the promotion first.
+        if not self._core.asked or now - self._sentinels_at >= _ALERT_SECONDS:
+            self._sentinels_at = now
+            links += self._sentinels.values()
+        for link in links:
             if link.idle:
                 self._ask_how_it_is(link)
 
     def _period(self, now: float) -> float:
+        """Hurry only where something may have to be done: the machine has a failover to do."""
         ago = now - self._lost_at
-        if ago < _HASTY_FOR_SECONDS:
+        if ago < _HASTY_FOR_SECONDS and not self._core.waits_for_another(now):
             return _HASTY_SECONDS
         alert = ago < _ALERT_FOR_SECONDS or self._core.case is not None
         return _ALERT_SECONDS if alert else _IDLE_SECONDS
