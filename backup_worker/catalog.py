@@ -28,7 +28,7 @@ class Entry:
     `size` is the stored object's, in bytes; -1 when the object is missing. `proof` is the one that
     counts: signed, and of these bytes. `note` names what is wrong beside the data: a proof that
     does not count, contents that are missing. `ahead`: it is dated in the future, so nobody knows
-    how old it is.
+    how old it is. `published`: without a manifest, but with a proof, which follows the manifest.
     """
 
     id: str
@@ -39,6 +39,7 @@ class Entry:
     proof: Proof | None = None
     note: str = ""
     ahead: bool = False
+    published: bool = False
 
     @property
     def good(self) -> bool:
@@ -109,7 +110,13 @@ class Catalog:
             entries = pool.map(lambda key: self._entry(key, parts[key]), named)
             found = newest_first(entries)
         orphans = [
-            Entry(key, moment_of(key), present.size, problem="no manifest")
+            Entry(
+                key,
+                moment_of(key),
+                present.size,
+                problem="no manifest",
+                published=present.proof,
+            )
             for key, present in parts.items()
             if not present.manifest
         ]

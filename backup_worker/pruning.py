@@ -88,8 +88,8 @@ class Pruning:
     _marked: frozenset[str] = field(default=frozenset(), init=False)
     _doomed: frozenset[str] = field(default=frozenset(), init=False)
 
-    def __call__(self, catalog: Catalog) -> None:
-        """Prune. Raises StoreUnreachable, LeaseLost."""
+    def __call__(self, catalog: Catalog) -> int:
+        """Prune; return how much was deleted. Raises StoreUnreachable, LeaseLost."""
         holdings = read_holdings(catalog)
         allowance = Allowance(_MORE, self._doomed)
         verdicts = plan_retention(
@@ -101,6 +101,7 @@ class Pruning:
         doomed = {verdict.name for verdict in gone}
         self._marked = self._marked & doomed | {verdict.name for verdict in pruned.marked}
         self._tell(pruned)
+        return len(pruned.deleted)
 
     def _tell(self, pruned: Pruned) -> None:
         parts = {"deleted": _counts(pruned.deleted), "marked": _counts(pruned.marked)}

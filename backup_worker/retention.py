@@ -91,9 +91,14 @@ def plan_retention(
     return [
         *snapshots,
         *_judge_segments(holdings, entries, horizon=now - window),
-        *_judge_halves(holdings, horizon=now - HALF_PATIENCE),
+        *_judge_halves(holdings, horizon=now - HALF_PATIENCE, window_begins=now - window),
         *_judge_leases(holdings.leases),
     ]
+
+
+def outrun(half: SegmentName, whole: Sequence[SegmentName]) -> bool:
+    """Say whether a half stays one: segments are shipped in order, and a later one is whole."""
+    return any(name.last_ms > half.last_ms and name.term >= half.term for name in whole)
 
 
 def snapshot_keys(snapshot: str) -> tuple[str, ...]:
@@ -200,10 +205,11 @@ def _needed_after(replid: str, holdings: Holdings, bases: Sequence[Manifest]) ->
     return min(offsets, default=None)
 
 
-def _judge_halves(holdings: Holdings, *, horizon: datetime) -> Iterator[Verdict]:
+def _judge_halves(
+    holdings: Holdings, *, horizon: datetime, window_begins: datetime
+) -> Iterator[Verdict]:
     for orphan in holdings.snapshots.orphans:
-        keep = orphan.taken_at >= horizon
-        reason = "no manifest yet: may be under way" if keep else "an unfinished transfer"
+        keep, reason = _judge_orphan(orphan, horizon, window_begins)
         yield Verdict(What.HALF, orphan.id, keep, reason)
     for key in holdings.log.halves:
         if (parsed := parse_key(key)) is not None:
@@ -211,15 +217,20 @@ def _judge_halves(holdings: Holdings, *, horizon: datetime) -> Iterator[Verdict]
             yield Verdict(What.HALF, key, keep, reason)
 
 
+def _judge_orphan(orphan: Entry, horizon: datetime, window_begins: datetime) -> tuple[bool, str]:
+    """A proof comes after the manifest: who lost that one may look for it in an older copy."""
+    if orphan.taken_at >= horizon:
+        return True, "no manifest yet: may be under way"
+    if orphan.published and orphan.taken_at >= window_begins:
+        return True, f"its manifest is gone; younger than {window_begins:%Y-%m-%d %H:%M}"
+    return False, "its manifest is gone" if orphan.published else "an unfinished transfer"
+
+
 def _judge_half_segment(
     half: SegmentName, whole: Sequence[SegmentName], horizon: datetime
 ) -> tuple[bool, str]:
-    """Judge a segment without its manifest; one that waited in a spool is old when it arrives.
-
-    Segments are shipped in order: once a later one is whole, this one won't be.
-    """
-    outrun = any(name.last_ms > half.last_ms and name.term >= half.term for name in whole)
-    if _arrived(half) >= horizon or not outrun:
+    """Judge a segment without its manifest; one that waited in a spool is old when it arrives."""
+    if _arrived(half) >= horizon or not outrun(half, whole):
         return True, "not whole yet: may be under way"
     return False, "an unfinished transfer"
 

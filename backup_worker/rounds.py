@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from backup_worker.catalog import Catalog, Listing
 from backup_worker.clock import Clocks
 from backup_worker.demand import Demand
-from backup_worker.errors import BackupError
+from backup_worker.errors import BackupError, StoreFull
 from backup_worker.manifest import Kind
 from backup_worker.progress import Report
 from backup_worker.schedule import Standing, pause_after, seconds_until_due
@@ -21,12 +21,12 @@ from redis_ha.eventlog import emit
 class Rounds:
     """`catalog` opens the catalogue, `take` takes a snapshot: both may fail and are tried again.
 
-    `prune` removes what is past its retention. `alive` is called while work gets on.
+    `prune` removes what is past its retention and says how much that was. `alive` is called while work gets on.
     """
 
     catalog: Callable[[], Catalog]
     take: Callable[[Kind, Report], Taken]
-    prune: Callable[[Catalog], None]
+    prune: Callable[[Catalog], int]
     interval: timedelta
     demand: Demand = field(default_factory=Demand)
     clocks: Clocks = field(default_factory=Clocks)
@@ -55,7 +55,7 @@ class Rounds:
             return wait
         began = self.clocks.steady()
         kind = Kind.GAP if wait > 0 else Kind.SCHEDULED
-        taken = self.take(kind, lambda _progress: self.alive())
+        taken = self._taken(kind, catalog)
         self._own_success = began
         self.demand.met(number)
         self._note(taken, began)
@@ -63,6 +63,15 @@ class Rounds:
         if self.demand.open[1]:
             return 0.0
         return max(0.0, began + self.interval.total_seconds() - self.clocks.steady())
+
+    def _taken(self, kind: Kind, catalog: Catalog) -> Taken:
+        """Take a snapshot; in a full store once more if what is past its retention made room."""
+        try:
+            return self.take(kind, lambda _progress: self.alive())
+        except StoreFull:
+            if not self.prune(catalog):
+                raise
+        return self.take(kind, lambda _progress: self.alive())
 
     def _note(self, taken: Taken, began: float) -> None:
         manifest, proof = taken.manifest, taken.proof

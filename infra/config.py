@@ -224,9 +224,9 @@ class Aws:
     """Where on AWS and on what; only the target `aws` reads these.
 
     One zone per node, by default a, b and c of the region. With a `vpc_id` nothing of the network
-    is made: `subnet_ids` name one subnet per zone, `subnet_cidrs` their networks in the same order
-    (addresses are fixed, so they must be known), `route_table_ids` where the S3 endpoint goes.
-    Sizes in GiB, `volume_throughput` in MiB/s, `*_days` in days.
+    is made, endpoints neither: `subnet_ids` name one subnet per zone, `subnet_cidrs` their networks
+    in the same order (addresses are fixed, so they must be known). Sizes in GiB,
+    `volume_throughput` in MiB/s, `*_days` in days.
     """
 
     region: str = setting("us-east-1", text(REGION, "an AWS region such as eu-central-1"))
@@ -243,9 +243,8 @@ class Aws:
     subnet_cidrs: tuple[IPv4Network, ...] = setting((), subnets())
     vpc_id: str = setting("", text(r"vpc-[0-9a-f]+|", "vpc-..."))
     subnet_ids: tuple[str, ...] = setting((), words(r"subnet-[0-9a-f]+", "subnet-..."))
-    route_table_ids: tuple[str, ...] = setting((), words(r"rtb-[0-9a-f]+", "rtb-..."))
-    # False where an existing VPC already has the endpoints that private nodes need.
-    endpoints: bool = setting(True, truth())
+    # Not set: where the VPC is the stack's. False where something else is a way to the services.
+    endpoints: bool = setting(None, truth())
     # The nodes' address in their subnets: the host number, which must be free in each.
     node_host: int = setting(11, whole(4, 65_000))
     allowed_client_security_groups: tuple[str, ...] = setting((), words(r"sg-[0-9a-f]+", "sg-..."))
@@ -266,6 +265,10 @@ class Aws:
     log_retention_days: int = setting(30, one_of(*LOG_RETENTION_DAYS))
     recovery_window_days: int = setting(30, whole(7, 30))
     tags: tuple[tuple[str, str], ...] = setting((), labels())
+
+    def __post_init__(self) -> None:
+        if self.endpoints is None:
+            object.__setattr__(self, "endpoints", not self.vpc_id)
 
 
 @dataclass(frozen=True)

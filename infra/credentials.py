@@ -131,7 +131,8 @@ class BackupSecrets(pulumi.ComponentResource):
 
     `identity` is None when recipients were given: then only their holders can open a backup.
     While the keys are rotated `identity` holds both, a line each, and both signers are trusted;
-    the worker encrypts and signs with the new ones alone.
+    the worker encrypts and signs with the new ones alone. With `protect` those that are used stay
+    when the stack is destroyed, for backups that stay as well; an old one must be free to go.
     """
 
     identity: pulumi.Output[str] | None = None
@@ -142,9 +143,11 @@ class BackupSecrets(pulumi.ComponentResource):
         backup: Backup,
         generation: Generation,
         opts: pulumi.ResourceOptions | None = None,
+        *,
+        protect: bool = False,
     ) -> None:
         super().__init__("redis-ha:infra:BackupSecrets", name, None, opts)
-        self._child = pulumi.ResourceOptions(parent=self)
+        self._protected = generation.used if protect else None
         signing = [self._signing_key(name, number) for number in generation.all]
         self.signing_key: pulumi.Output[str] = pulumi.Output.secret(
             signing[0].private_key_pem_pkcs8
@@ -161,18 +164,25 @@ class BackupSecrets(pulumi.ComponentResource):
 
     def _signing_key(self, name: str, number: int) -> tls.PrivateKey:
         return tls.PrivateKey(
-            nth(f"{name}-signing-key", number), algorithm="ED25519", opts=self._child
+            nth(f"{name}-signing-key", number), algorithm="ED25519", opts=self._opts(number)
         )
 
     def _make_identities(self, name: str, generation: Generation) -> None:
         seeds = [
-            random.RandomBytes(nth(f"{name}-identity", number), length=32, opts=self._child).base64
+            random.RandomBytes(
+                nth(f"{name}-identity", number), length=32, opts=self._opts(number)
+            ).base64
             for number in generation.all
         ]
         self.identity = pulumi.Output.secret(
             pulumi.Output.all(*seeds).apply(lambda made: "\n".join(map(age_identity, made)))
         )
         self.recipients = pulumi.Output.unsecret(seeds[0].apply(lambda s: [age_recipient(s)]))
+
+    def _opts(self, number: int) -> pulumi.ResourceOptions:
+        # None, not False: then a protected component's children are protected as well.
+        protect = True if number == self._protected else None
+        return pulumi.ResourceOptions(parent=self, protect=protect)
 
     @property
     def keys(self) -> pulumi.Output[BackupKeys]:

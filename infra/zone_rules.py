@@ -17,8 +17,11 @@ GiB = 1 << 30
 SYSTEM_MB = 768
 # EC2: a gp3 volume has at most 500 IOPS a GiB, and 0.25 MiB/s an IOPS.
 IOPS_PER_GB, IOPS_PER_MIB = 500, 4
-# EC2 takes networks of a /28 at least, and keeps the last address of each for itself.
-SMALLEST_PREFIX = 28
+# EC2 takes networks from a /16 to a /28, and keeps the last address of each for itself.
+LARGEST_PREFIX, SMALLEST_PREFIX = 16, 28
+# What backup_worker.proving.drill asks to have free for the data, in percent of it, and what the
+# worker itself takes.
+DRILL_PERCENT, WORKER_MB = 110, 150
 # The append-only file, its rewritten successor and the RDB.
 COPIES_ON_DISK = 3
 
@@ -93,6 +96,21 @@ def _subnets(config: ClusterConfig) -> Iterator[Problem]:
             )
 
 
+def _sizes(config: ClusterConfig) -> Iterator[Problem]:
+    aws = config.aws
+    named = [("subnetCidrs", each) for each in aws.subnet_cidrs]
+    if not aws.vpc_id:
+        named.append(("vpcCidr", aws.vpc_cidr))
+    for setting, network in named:
+        if network.prefixlen < LARGEST_PREFIX:
+            yield Problem(
+                setting,
+                str(network),
+                f"EC2 takes networks of a /{LARGEST_PREFIX} at most",
+                f"set a /{LARGEST_PREFIX} or smaller",
+            )
+
+
 def _addresses(config: ClusterConfig) -> Iterator[Problem]:
     for network, host in zip(subnets_of(config.aws), hosts_of(config.aws), strict=True):
         if network.prefixlen > SMALLEST_PREFIX or host >= network.broadcast_address:
@@ -107,12 +125,12 @@ def _addresses(config: ClusterConfig) -> Iterator[Problem]:
 def _existing_network(config: ClusterConfig) -> Iterator[Problem]:
     aws, zones = config.aws, len(zones_of(config.aws))
     if not aws.vpc_id:
-        if aws.subnet_ids or aws.route_table_ids:
+        if aws.subnet_ids:
             yield Problem(
                 "vpcId",
                 "(not set)",
-                "subnets and route tables of a VPC are named, but not the VPC",
-                "set vpcId, or remove subnetIds and routeTableIds",
+                "subnets of a VPC are named, but not the VPC",
+                "set vpcId, or remove subnetIds",
             )
         return
     if len(aws.subnet_ids) != zones or len(aws.subnet_cidrs) != zones:
@@ -122,13 +140,13 @@ def _existing_network(config: ClusterConfig) -> Iterator[Problem]:
             "the nodes' addresses are fixed, so each zone's subnet and its network must be known",
             f"name {zones} in subnetIds and, in the same order, in subnetCidrs",
         )
-    if aws.endpoints and not aws.route_table_ids:
+    if aws.endpoints:
         yield Problem(
-            "routeTableIds",
-            "(not set)",
-            "the S3 endpoint, through which nodes get their packages and put their backups, is a "
-            "route",
-            "name the subnets' route tables, or set endpoints to false if the VPC has its own",
+            "endpoints",
+            "true",
+            "they would take these services from everything else in the VPC: their names and the "
+            "route to S3 would lead to endpoints that let only this cluster through",
+            "remove it: pulumi config rm endpoints; nodes take the VPC's own endpoints or its NAT",
         )
 
 
@@ -169,6 +187,19 @@ def _machine_memory(config: ClusterConfig) -> Iterator[Problem]:
             f"{machine.name} has {machine.vcpus} CPUs, and threads that spin without one stall "
             "the main thread",
             f"set it to {machine.vcpus} or less",
+        )
+
+
+def _drill_memory(config: ClusterConfig) -> Iterator[Problem]:
+    limits, backup, data = config.limits, config.backup, config.redis.maxmemory
+    needed = -(-data.bytes * DRILL_PERCENT // (100 * MiB)) + WORKER_MB
+    if backup.backup_enabled and backup.backup_drill and limits.worker_memory_mb < needed:
+        yield Problem(
+            "workerMemoryMb",
+            str(limits.worker_memory_mb),
+            f"a drill loads all the data ({data}) into a server beside the worker, with both that "
+            f"is {needed} MiB, and a snapshot that can't be loaded is never proven",
+            f"set it to {needed} or more, lower maxmemory, or set backupDrill to false",
         )
 
 
@@ -230,10 +261,12 @@ ZONE_RULES: tuple[ZoneRule, ...] = (
     _region,
     _zones,
     _subnets,
+    _sizes,
     _addresses,
     _existing_network,
     _machine,
     _machine_memory,
+    _drill_memory,
     _volume,
     _own_store,
     _arns,

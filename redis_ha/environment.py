@@ -46,8 +46,31 @@ def load(environ: Mapping[str, str], *, file: Path = ENV_FILE) -> Environment:
 
 def merged(environ: Mapping[str, str], *, file: Path = ENV_FILE) -> dict[str, str]:
     """Lay the environment over an env file that may not be there; raises BadSetting."""
-    from_file = parse_env_file(file.read_text(), name=str(file)) if file.is_file() else {}
-    return {**from_file, **environ}
+    return {**_read_env_file(file), **environ}
+
+
+def overruled(environ: Mapping[str, str], *, file: Path = ENV_FILE) -> tuple[str, str] | None:
+    """Give the first sentinel of the environment and another one that the env file names.
+
+    As host:port; None where one of them names none, or both the same. Raises BadSetting.
+    """
+    wins, loses = (_first_sentinel(values) for values in (environ, _read_env_file(file)))
+    return (wins, loses) if wins and loses and wins != loses else None
+
+
+def _first_sentinel(values: Mapping[str, str]) -> str:
+    host, number = (values.get(f"REDIS_SENTINEL_{part}_1", "") for part in ("HOST", "PORT"))
+    return f"{host}:{number}" if host else ""
+
+
+def _read_env_file(file: Path) -> dict[str, str]:
+    try:
+        text = file.read_text(encoding="utf-8") if file.is_file() else ""
+    except (OSError, UnicodeDecodeError) as error:
+        cause = "it is not UTF-8" if isinstance(error, ValueError) else str(error.strerror)
+        hint = "write it again (`redis-ha env --output FILE`), or see who may read it"
+        raise unusable(str(file), cause, hint) from error
+    return parse_env_file(text, name=str(file))
 
 
 def parse(values: Mapping[str, str]) -> Environment:

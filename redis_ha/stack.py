@@ -41,7 +41,18 @@ def read_outputs(stack: str) -> dict[str, Any]:
         raise _unavailable(stack, f"pulumi took over {_SECONDS} s", "try it by hand") from error
     if shown.returncode:
         raise explain_failure(stack, shown.stderr)
-    outputs: dict[str, Any] = json.loads(shown.stdout)
+    return _outputs(stack, shown.stdout)
+
+
+def _outputs(stack: str, text: str) -> dict[str, Any]:
+    try:
+        outputs = json.loads(text)
+    except ValueError:
+        outputs = None
+    if not isinstance(outputs, dict):
+        # Not what it printed: outputs hold secrets.
+        cause = "pulumi ended well, but printed no JSON object"
+        raise _unavailable(stack, cause, "run `pulumi stack output --json` by hand")
     return outputs
 
 

@@ -132,6 +132,9 @@ COMMANDS: dict[str, tuple[Callable[[Layout, Sequence[str]], int], str]] = {
     "run": (_run, "a command with our tools first on its PATH"),
 }
 
+# What a command can't do without.
+NEEDED = {"packages": ("ENGINE", "ARCHITECTURE"), "run": ("COMMAND",)}
+
 
 def main() -> int:
     """Run one command; 0 done, 1 failed with one clear sentence, 2 usage, 130 interrupted."""
@@ -144,6 +147,9 @@ def main() -> int:
     parser.add_argument("command", choices=COMMANDS, metavar="COMMAND")
     parser.add_argument("operands", nargs=argparse.REMAINDER, metavar="...")
     arguments = parser.parse_args()
+    needed = NEEDED.get(arguments.command, ())
+    if len(arguments.operands) < len(needed):
+        parser.error(f"{arguments.command} needs {' '.join(needed)}")
     act, _ = COMMANDS[arguments.command]
     try:
         return act(layout.locate(os.environ, home=Path.home()), arguments.operands)

@@ -9,6 +9,7 @@ from backup_worker.cli import restore_here, restore_remote
 from backup_worker.cli.moments import parse_moment, parse_offset
 from backup_worker.cli.restore_request import Request, check
 from backup_worker.cli.session import Session, pass_session
+from backup_worker.restore.journal import SHORTEST_HOLD
 
 
 @click.command("restore", short_help="Put a snapshot back.")
@@ -67,6 +68,18 @@ from backup_worker.cli.session import Session, pass_session
 )
 @click.option("--resume", is_flag=True, help="Finish a restore that was interrupted.")
 @click.option("--undo", is_flag=True, help="Take back a restore that was interrupted.")
+@click.option(
+    "--down-after",
+    metavar="MS",
+    type=click.IntRange(1, SHORTEST_HOLD - 1),
+    help="With --undo --force, the journal being lost: the stack's downAfterMs.",
+)
+@click.option(
+    "--min-replicas",
+    metavar="N",
+    type=click.IntRange(0, 8),
+    help="With --undo --force, the journal being lost: the stack's minReplicasToWrite.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @pass_session
 def command(session: Session, /, **options: Any) -> None:
@@ -85,7 +98,9 @@ def command(session: Session, /, **options: Any) -> None:
     A restore that fails on the way is taken back by itself. One that was killed is finished by
     --resume or taken back by --undo, from any point; if the old data is gone by then,
     --undo --identity FILE loads the safety snapshot. Where a replica was lost for good, --force
-    with either goes on without it.
+    with either goes on without it. Where the machine is lost on which it was killed, and the
+    journal with it, --undo --force --down-after MS --min-replicas N puts these settings back and
+    the replicas after the master.
 
     With --from a plain RDB file goes the same way, one that no store holds: neither signature
     nor key belong to it, the scratch server proves that it can be loaded. Until the restore has

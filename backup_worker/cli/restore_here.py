@@ -197,6 +197,9 @@ class Restore:
         request, target = self.request, self.target
         with journals.exclusive(target.state):
             journal = journals.load(target.state)
+            if journal is None and request.undo and request.force:
+                self._undo_lost()
+                return
             if journal is None:
                 raise RefusedForSafety(
                     operation="resume" if request.resume else "undo",
@@ -221,6 +224,27 @@ class Restore:
                     target, journal, open_data=open_data, force=request.force, report=report
                 )
             texts.print_outcome(outcome, as_json=request.as_json)
+
+    def _undo_lost(self) -> None:
+        """Take back what a restore left whose journal is lost, by the settings given."""
+        request, target = self.request, self.target
+        master, seen = live.see_lost(target)
+        down_after, min_replicas = request.down_after, request.min_replicas
+        if down_after is None or min_replicas is None:
+            raise _settings_wanted()
+        if not request.yes:
+            keys = seen.node(master).keys
+            texts.print_lost(master, keys, down_after=down_after, min_replicas=min_replicas)
+            texts.confirm("Go on?", from_stdin=request.identity == "-")
+        with display() as report:
+            outcome = live.undo_lost(
+                target,
+                down_after=down_after,
+                min_replicas=min_replicas,
+                now=datetime.now(UTC),
+                report=report,
+            )
+        texts.print_outcome(outcome, as_json=request.as_json)
 
     def _data_to_go_on(self, journal: Journal) -> OpenData | None:
         """A plain file's copy is needed to resume only: an undo loads the safety snapshot."""
@@ -286,6 +310,16 @@ def require_pipe() -> None:
             cause="it is a terminal",
             hint="redirect it: `backup-worker restore latest --output - > dump.rdb`",
         )
+
+
+def _settings_wanted() -> UsageError:
+    return UsageError(
+        operation="undo",
+        subject="the restore whose journal is lost",
+        cause="the settings from before stood in the journal",
+        hint="add --down-after MS and --min-replicas N: the stack's downAfterMs and"
+        " minReplicasToWrite",
+    )
 
 
 def _missing(what: str, settings: str) -> UsageError:

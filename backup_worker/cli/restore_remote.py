@@ -79,6 +79,10 @@ def arguments(request: Request) -> list[str]:
         words.append(f"--at={request.at.isoformat()}")
     if (wanted := request.offset) is not None:
         words.append(f"--offset={wanted.replid + ':' if wanted.replid else ''}{wanted.offset}")
+    if request.down_after is not None:
+        words.append(f"--down-after={request.down_after}")
+    if request.min_replicas is not None:
+        words.append(f"--min-replicas={request.min_replicas}")
     if request.from_name is not None:
         words.append(f"--from-name={request.from_name}")
     if request.before_command is not None:
@@ -88,9 +92,11 @@ def arguments(request: Request) -> list[str]:
 
 def _ask(config: WorkerConfig, request: Request) -> Request:
     """Show what would happen, as the container sees it, and ask; return what was agreed to."""
-    if request.yes or request.resume or (request.undo and request.identity is None):
+    if request.yes or request.resume or _undoes_unasked(request):
         return request
-    if request.undo:
+    if request.tells_settings:
+        click.echo(texts.LOST_JOURNAL)
+    elif request.undo:
         click.echo("If the data from before is gone, the safety snapshot is loaded instead.")
     else:
         plan = _plan(config, request, _key(replace(request, dry_run=True)))
@@ -98,6 +104,11 @@ def _ask(config: WorkerConfig, request: Request) -> Request:
         request = pinned(request, plan)
     texts.confirm("Replace it?", from_stdin=request.identity == "-")
     return request
+
+
+def _undoes_unasked(request: Request) -> bool:
+    """Without a key an undo loads nothing, and with a journal it is known what comes back."""
+    return request.undo and request.identity is None and not request.tells_settings
 
 
 def pinned(request: Request, plan: dict[str, Any]) -> Request:

@@ -9,7 +9,10 @@ from backup_worker.log.plan import AtOffset
 
 @dataclass(frozen=True)
 class Request:
-    """The command line, checked. `from_name` is what a file on standard input is called."""
+    """The command line, checked. `from_name` is what a file on standard input is called.
+
+    `down_after` (ms) and `min_replicas` are put back where no journal says what they were.
+    """
 
     snapshot: str | None
     identity: str | None
@@ -29,11 +32,18 @@ class Request:
     config: bool = False
     from_file: str | None = None
     from_name: str | None = None
+    down_after: int | None = None
+    min_replicas: int | None = None
 
     @property
     def has_point(self) -> bool:
         """Whether the log is replayed up to some point after the snapshot."""
         return any(one is not None for one in (self.at, self.offset, self.before_command))
+
+    @property
+    def tells_settings(self) -> bool:
+        """Whether a setting is given that would else stand in the journal."""
+        return self.down_after is not None or self.min_replicas is not None
 
 
 def check(request: Request) -> None:
@@ -41,6 +51,11 @@ def check(request: Request) -> None:
     going_on = request.resume or request.undo
     if request.resume and request.undo:
         raise _usage("--resume and --undo exclude each other", "name one of them")
+    if request.tells_settings and not (request.undo and request.force):
+        raise _usage(
+            "--down-after and --min-replicas are for a restore whose journal is lost",
+            "give both with --undo --force",
+        )
     if going_on and (request.snapshot or request.output or request.dry_run or request.has_point):
         raise _usage(
             "an interrupted restore knows its snapshot, its point and its target",

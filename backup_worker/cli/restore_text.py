@@ -12,15 +12,22 @@ from backup_worker.cli.output import human_age, human_size, print_fields, print_
 from backup_worker.cli.restore_point import Located, match_lines, point_fields, point_lines
 from backup_worker.errors import UsageError
 from backup_worker.manifest import Manifest
+from backup_worker.restore import lost_journal
 from backup_worker.restore.directory import is_file_target
 from backup_worker.restore.journal import Journal
 from backup_worker.restore.live import Outcome, Plan
+from redis_ha.connection import Address
 
 # Redis loads a log as the default user (multi.c, execCommand): switched off is well, powerless is
 # not.
 _ABOUT_PERMISSIONS = (
     "note: where this is loaded the default user must have all permissions (it may be off):"
     " else Redis skips the transactions in it, and says nothing"
+)
+
+LOST_JOURNAL = (
+    "Where no journal is open: the settings given are put back, and the cluster holds what its"
+    " master holds now."
 )
 
 
@@ -77,6 +84,17 @@ def print_match(located: Located, *, values: bool) -> None:
     """Show on standard error what a point lies before, if it was found by that."""
     for line in match_lines(point_fields(located, values=values)):
         click.echo(line, err=True)
+
+
+def print_lost(master: Address, keys: int, *, down_after: int, min_replicas: int) -> None:
+    """Say what taking back a restore whose journal is lost does."""
+    print_fields(
+        {
+            "restore": "its journal is lost; it must not be running any more, anywhere",
+            "master": f"{master}, {keys} keys: what it holds now stays",
+            "settings": f"down-after {down_after} ms, min-replicas-to-write {min_replicas}",
+        }
+    )
 
 
 def print_undo(journal: Journal) -> None:
@@ -140,6 +158,8 @@ def print_files(manifest: Manifest, target: str, *, located: Located | None, as_
 def _held(outcome: Outcome) -> str:
     if outcome.snapshot is None:
         return "the data from before the restore"
+    if outcome.snapshot == lost_journal.NAME:
+        return "what its master held"
     point = outcome.point
     log = f" and the log up to {point.replid[:12]}:{point.offset}" if point else ""
     return f"{outcome.snapshot}{log}"

@@ -46,8 +46,9 @@ def command(
 
     Each object is read back and compared with its signed manifest. With the private key it is
     decrypted, and a snapshot is loaded by a scratch server; what that one holds is compared with
-    the proof there is, and the new proof is kept. Exit code 4 when an object is corrupt, after
-    all were checked.
+    the proof there is, and the new proof is kept. With --all it says as well what is gone: holes in
+    the log that the worker didn't tell of, and manifests that must have been there. Exit code 4
+    when an object is corrupt or gone, after all were checked.
 
     \b
     Examples:
@@ -94,6 +95,7 @@ def _verifier(session: Session, source: object, report: "Report") -> "Verifier":
         Proving(session.config.state, queue=_QUEUE_SECONDS),
         session.signer,
         report,
+        session.config.retention,
     )
 
 

@@ -5,22 +5,24 @@ and the hashes of the stored bytes are compared.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from time import monotonic
 
 import age
 from backup_worker import manifest as manifests
 from backup_worker.catalog import Catalog, Entry
 from backup_worker.contents import source as contents_source
-from backup_worker.errors import ObjectNotFound, SnapshotCorrupt, WrongKey
+from backup_worker.errors import BackupError, ObjectNotFound, SnapshotCorrupt, WrongKey
+from backup_worker.holdings import read_holdings
 from backup_worker.log import segment as segments
 from backup_worker.log.catalog import LogCatalog
 from backup_worker.log.reading import opened_segment
 from backup_worker.log.segment import Segment, SegmentName
 from backup_worker.manifest import Content, Contents, Manifest
 from backup_worker.progress import Progress, Report, ignore
-from backup_worker.proving import drill
+from backup_worker.proving import completeness, drill
 from backup_worker.proving import proof as proofs
 from backup_worker.proving.drill import Drill, NoDrill, Proving
 from backup_worker.proving.proof import By, Proof
@@ -86,7 +88,8 @@ class Verifier:
     """Checks the objects of a catalogue's store.
 
     `identities` open them; without any nothing is opened. `proving` says where a snapshot is
-    loaded, `signer` signs what comes of it; without either no proof is written.
+    loaded, `signer` signs what comes of it; without either no proof is written. What is past its
+    `retention` need not be complete.
     """
 
     catalog: Catalog
@@ -94,6 +97,7 @@ class Verifier:
     proving: Proving | None = None
     signer: Signer | None = None
     report: Report = ignore
+    retention: timedelta | None = None
 
     def snapshot(self, entry: Entry) -> Finding:
         """Check a snapshot's manifest, data, contents and proof; prove it where that can be."""
@@ -131,7 +135,10 @@ class Verifier:
         return notes.finding()
 
     def everything(self) -> Iterator[Finding]:
-        """Check all snapshots, newest first, then all of the log; raises StoreUnreachable."""
+        """Check all snapshots, newest first, then all of the log, then what both should hold.
+
+        Raises StoreUnreachable.
+        """
         for entry in self.catalog.list().entries:
             yield self.snapshot(entry)
         listing = LogCatalog(self.catalog.store, self.catalog.trusted).list()
@@ -142,6 +149,23 @@ class Verifier:
             if key.endswith(segments.MANIFEST_SUFFIX):
                 stem = key.removesuffix(segments.MANIFEST_SUFFIX)
                 yield Finding(stem, (Problem(stem + segments.OBJECT_SUFFIX, "it is missing"),))
+        yield from self._incomplete()
+
+    def _incomplete(self) -> Iterator[Finding]:
+        """Say what is gone: the log's holes, and manifests that must have been there."""
+        holdings, now = read_holdings(self.catalog), self.catalog.wall()
+        for gone in completeness.manifests_gone(holdings, now=now, window=self.retention):
+            yield Finding(gone.name, (Problem(gone.key, "it is missing"),))
+        for hole in completeness.holes(holdings, self._readable, now=now, window=self.retention):
+            if hole.declared:
+                yield Finding(hole.name, note=f"a gap that the worker told of: {hole.cause}")
+            else:
+                yield Finding(hole.name, (Problem(hole.name, hole.cause),))
+
+    def _readable(self, name: SegmentName) -> Segment | None:
+        with suppress(SnapshotCorrupt, ObjectNotFound):
+            return self._segment(name)
+        return None
 
     def _manifest(self, snapshot: str) -> Manifest:
         key = manifests.manifest_key(snapshot)
@@ -190,9 +214,17 @@ class Verifier:
         if self.signer is None:
             notes.note = "the proof was not kept: there is no signing key here"
         else:
-            drill.publish(proof, self.catalog.store, self.signer)
+            notes.note = self._kept(proof, self.signer)
         if not proof.proven:
             raise _wrong(manifest.object_key, proof.cause)
+
+    def _kept(self, proof: Proof, signer: Signer) -> str:
+        """Keep a proof; say why it could not be kept. The verdict is shown in any case."""
+        try:
+            drill.publish(proof, self.catalog.store, signer)
+        except BackupError as error:
+            return f"the proof was not kept: {error.cause}"
+        return ""
 
     def _drill(self, manifest: Manifest, earlier: Proof | None, *, databases: int) -> Proof:
         if self.proving is None:

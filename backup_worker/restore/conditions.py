@@ -7,12 +7,16 @@ from backup_worker.errors import RefusedForSafety
 from backup_worker.manifest import Engine
 from backup_worker.proving.scratch import Binary
 from backup_worker.restore.compatibility import can_read
+from backup_worker.restore.journal import SHORTEST_HOLD
 from backup_worker.restore.rdb_file import RdbFile, Restorable
 from backup_worker.restore.survey import NodeState, ScratchState, Seen, SentinelState
 from redis_ha.connection import Address
 
 # Room beside RDB and log for the scratch server's log and configuration, bytes.
 _SPARE = 16 * 1024 * 1024
+_WAYS_ON = (
+    "with --resume or --undo; if that machine is lost: `backup-worker restore --undo --force`"
+)
 
 
 @dataclass(frozen=True)
@@ -47,10 +51,20 @@ def reasons_against(
 def cluster_trouble(seen: Seen, master: Address, *, force: bool = False) -> list[str]:
     """Name what is wrong with sentinels and data nodes; empty when they are all in order."""
     return [
+        *foreign_traces(seen),
         *(text for one in seen.sentinels if (text := _sentinel_trouble(one, master))),
         *_epoch_trouble(seen.sentinels),
         *(text for node in seen.nodes if (text := _node_trouble(node, master, force=force))),
     ]
+
+
+def foreign_traces(seen: Seen) -> list[str]:
+    """Name what a restore has done to the cluster whose journal is not here; empty if nothing.
+
+    Its settings are none to put back: Sentinel would keep still for good.
+    """
+    astray = [text for node in seen.nodes if (text := _led_astray(node, seen.nodes))]
+    return [*_held_elsewhere(seen.sentinels), *astray]
 
 
 def require_none(reasons: Sequence[str], *, snapshot: str) -> None:
@@ -72,6 +86,27 @@ def memory_trouble(scratch: ScratchState | None, nodes: Sequence[NodeState]) -> 
         for node in nodes
         if scratch is not None and 0 < node.maxmemory < scratch.used_memory
     ]
+
+
+def _held_elsewhere(sentinels: Sequence[SentinelState]) -> list[str]:
+    held = [one for one in sentinels if one.down_after >= SHORTEST_HOLD]
+    if not held:
+        return []
+    names = ", ".join(f"{one.address} has down-after {one.down_after} ms" for one in held)
+    return [
+        f"another restore holds this cluster ({names}): end it where its journal lies, {_WAYS_ON}"
+    ]
+
+
+def _led_astray(node: NodeState, nodes: Sequence[NodeState]) -> str | None:
+    """Name a replica of a server that is none of the cluster's: another restore attached it."""
+    source = node.view.master
+    if source is None or source in {one.address for one in nodes}:
+        return None
+    return (
+        f"data node {node.address} follows {source}, which is none of the cluster's nodes: another"
+        f" restore may have attached it; end that where its journal lies, {_WAYS_ON}"
+    )
 
 
 def _sentinel_trouble(sentinel: SentinelState, master: Address) -> str | None:

@@ -23,6 +23,10 @@ from redis_ha.connection import Address
 FORMAT_VERSION = 1
 FILE_NAME = "restore-journal.json"
 LOCK_NAME = "restore.lock"
+# The least down-after (ms) of a hold. Sentinel keeps still for an hour and a second for each MB:
+# longer than any restore takes, yet it will act again by itself should nobody ever come back to an
+# interrupted one. Where no journal is open a sentinel with as much is held by somebody else's.
+SHORTEST_HOLD = 3_600_000
 
 
 class Stage(StrEnum):

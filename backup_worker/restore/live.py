@@ -23,10 +23,17 @@ from backup_worker.errors import BackupError, ClusterUnreachable
 from backup_worker.log.plan import Replay
 from backup_worker.progress import Report, ignore
 from backup_worker.proving import scratch
-from backup_worker.restore import conditions, decision
+from backup_worker.restore import conditions, decision, lost_journal
 from backup_worker.restore import journal as journals
 from backup_worker.restore.absent import ways_on
-from backup_worker.restore.journal import Journal, NodeBefore, Point, SentinelBefore, Stage
+from backup_worker.restore.journal import (
+    SHORTEST_HOLD,
+    Journal,
+    NodeBefore,
+    Point,
+    SentinelBefore,
+    Stage,
+)
 from backup_worker.restore.loader import OpenData, ScratchLoader, Target
 from backup_worker.restore.rdb_file import Restorable
 from backup_worker.restore.runner import RESUME_OR_UNDO, OldDataGone, Runner, Stuck
@@ -35,9 +42,6 @@ from redis_ha import discovery
 from redis_ha.connection import Address
 from redis_ha.errors import RedisHaError
 
-# Sentinel keeps still for an hour and a second for each MB: longer than any restore takes, yet
-# it will act again by itself should nobody ever come back to an interrupted one.
-_HOLD_MILLISECONDS = 3_600_000
 _BYTES_PER_HELD_MILLISECOND = 1000
 # The phase of that name in progress and seconds.
 SAFETY_SNAPSHOT = "safety snapshot"
@@ -103,14 +107,8 @@ def prepare(target: Target, data: Restorable, *, force: bool, replay: Replay | N
     Raises ClusterUnreachable, RefusedForSafety.
     """
     require_no_open_restore(target.state)
-    try:
-        master = discovery.find_master(target.access)
-        replicas = discovery.replica_addresses(target.access)
-    except RedisHaError as error:
-        raise ClusterUnreachable(
-            operation=error.operation, subject=error.subject, cause=error.cause, hint=error.hint
-        ) from error
-    seen = look(target.access, sorted({master, *replicas}), scratch=lambda: None)
+    master, nodes = _members(target)
+    seen = look(target.access, nodes, scratch=lambda: None)
     place = conditions.Place(scratch.find_binary(), _free_bytes(target.state))
     reasons = conditions.reasons_against(
         seen,
@@ -225,6 +223,33 @@ def undo(
     return replace(outcome, left_out=_texts(runner.left_out) + outcome.left_out)
 
 
+def see_lost(target: Target) -> tuple[Address, Seen]:
+    """Look at what a restore whose journal is lost has left: the master and the cluster.
+
+    Raises ClusterUnreachable, RefusedForSafety where nothing is left or it must not be touched.
+    """
+    master, nodes = _members(target)
+    seen = look(target.access, nodes, scratch=lambda: None)
+    conditions.require_none(lost_journal.reasons_against(seen, master), snapshot=lost_journal.NAME)
+    return master, seen
+
+
+def undo_lost(
+    target: Target, *, down_after: int, min_replicas: int, now: datetime, report: Report = ignore
+) -> Outcome:
+    """Bring the cluster in order after a restore whose journal is lost, by settings that are told.
+
+    It holds what its master holds now. The journal written here is an ordinary one: killed, this
+    is gone on with by --undo.
+    """
+    master, seen = see_lost(target)
+    journal = lost_journal.journal_of(
+        seen, master, down_after=down_after, min_replicas=min_replicas, now=now
+    )
+    outcome = undo(target, journal, open_data=None, force=True, report=report)
+    return replace(outcome, snapshot=lost_journal.NAME)
+
+
 def begin(plan: Plan, safety_snapshot: str | None, now: datetime) -> Journal:
     """Write down the cluster as it is; pure."""
     journal = opened(
@@ -276,8 +301,20 @@ def opened(
         ),
         sentinels=tuple(SentinelBefore(one.address, one.down_after) for one in seen.sentinels),
         config_epoch=seen.sentinels[0].config_epoch,
-        hold=_HOLD_MILLISECONDS + size // _BYTES_PER_HELD_MILLISECOND,
+        hold=SHORTEST_HOLD + size // _BYTES_PER_HELD_MILLISECOND,
     )
+
+
+def _members(target: Target) -> tuple[Address, list[Address]]:
+    """Return the master and all data nodes, as the sentinels name them."""
+    try:
+        master = discovery.find_master(target.access)
+        replicas = discovery.replica_addresses(target.access)
+    except RedisHaError as error:
+        raise ClusterUnreachable(
+            operation=error.operation, subject=error.subject, cause=error.cause, hint=error.hint
+        ) from error
+    return master, sorted({master, *replicas})
 
 
 def _runner(

@@ -65,6 +65,14 @@ class Folder:
             found = json.loads(path.read_text())
             return Previous(**{**found, "recipients": tuple(found["recipients"])})
 
+    def read_identity(self) -> str:
+        """Give what is in the file of the key to the backups, "" where there is none.
+
+        Errors: FolderUnusable.
+        """
+        with self._about("read", self.identity) as path:
+            return path.read_text() if path.exists() else ""
+
     def write_kept(self, settings: Mapping[str, str], secrets: Secrets, *, made: Previous) -> None:
         """Write what the next run needs, before anything that is made of it."""
         self.path.mkdir(parents=True, exist_ok=True)

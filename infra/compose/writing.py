@@ -1,7 +1,7 @@
 """From settings to a folder that docker-compose brings up: the same plan, files and containers."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +13,7 @@ from infra.compose.folder import COMPOSE_FILE, IMAGE, NODES, Folder
 from infra.compose.secrets import Secrets, complete
 from infra.config import ClusterConfig
 from infra.containers import Container, members, monitors
-from infra.errors import ChangeRefused, FolderUnusable
+from infra.errors import ChangeRefused, FolderUnusable, Problem
 from infra.live import digest, manifest
 from infra.monitoring import read_rules
 from infra.planner import Plan, make_plan
@@ -44,12 +44,15 @@ def write_folder(
         raise FolderUnusable(f"read {root / 'node'}: the image's Dockerfile is not there; {hint}")
     settings = {**folder.read_settings(), **changed}
     plan = make_plan(parse(ClusterConfig, settings))
-    problems = forbidden_changes(folder.read_written(), plan.config)
-    if problems:
-        raise ChangeRefused(problems)
+    previous = folder.read_written()
     containers = (*members(plan), *monitors(plan))
     certified = tuple(each.node for each in containers if each.certified)
     secrets = complete(folder.read_secrets(), plan.config, certified, now=now)
+    if problems := [
+        *forbidden_changes(previous, plan.config),
+        *_lost_key(previous, plan.config, secrets, found=folder.read_identity()),
+    ]:
+        raise ChangeRefused(problems)
     with folder.writing():
         folder.write_kept(settings, secrets, made=_made(plan, secrets))
         _write_all(folder, plan, containers, secrets, root)
@@ -77,6 +80,37 @@ def _write_all(
         context=f"./{IMAGE}",
     )
     folder.write_document(write_document(document(plan, around), name=COMPOSE_FILE))
+
+
+def _lost_key(
+    previous: Previous, wanted: ClusterConfig, secrets: Secrets, *, found: str
+) -> Iterator[Problem]:
+    """Refuse another key to the backups than the folder's own; `found` is its identity.txt.
+
+    `secrets` has another one where the file that kept it is no more.
+    """
+    lost = wanted.allow_backup_key_loss
+    if wanted.backup.backup_recipients or (lost and lost in previous.recipients):
+        return
+    recipients = secrets.keys(wanted).recipients
+    put_back = "put secrets.json back from a copy"
+    if previous.generated and not set(recipients) & set(previous.recipients):
+        opened = ", ".join(previous.recipients)
+        yield Problem(
+            "secrets.json",
+            "missing, or not the last run's",
+            f"the key that opens the backups of {opened} would be replaced, and what runs would "
+            "refuse the new passwords",
+            f"{put_back}; or, if those backups may go, `pulumi config set allowBackupKeyLoss "
+            f"{previous.recipients[0]}`",
+        )
+    elif found.strip() and secrets.identity not in found.split():
+        yield Problem(
+            "identity.txt",
+            "of other secrets",
+            "it opens the backups that were made with it, and would be overwritten",
+            f"{put_back}; or move identity.txt to where you keep such keys",
+        )
 
 
 def _made(plan: Plan, secrets: Secrets) -> Previous:

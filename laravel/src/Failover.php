@@ -14,7 +14,7 @@ use RedisHa\Laravel\Link\Locator;
 use RedisHa\Laravel\Link\Seat;
 use RedisHa\Laravel\Link\Seats;
 use RedisHa\Laravel\Retry\Call;
-use RedisHa\Laravel\Retry\Command;
+use RedisHa\Laravel\Retry\Effect;
 use RedisHa\Laravel\Retry\Meaning;
 use Throwable;
 
@@ -67,9 +67,9 @@ final class Failover
     }
 
     /** Note that the call under way is about to send something. */
-    public function sends(?Command $command): void
+    public function sends(Effect $effect): void
     {
-        $this->call?->sends($command !== null && $command->isHarmless());
+        $this->call?->sends($effect);
     }
 
     /** Give a connection up outside of a call. */

@@ -6,9 +6,13 @@ namespace RedisHa\Laravel;
 
 use Illuminate\Contracts\Config\Repository;
 use Illuminate\Redis\RedisManager;
+use RedisException;
+use RedisHa\Laravel\Cluster\Address;
+use RedisHa\Laravel\Cluster\NodeView;
 use RedisHa\Laravel\Cluster\Survey;
 use RedisHa\Laravel\Errors\BadSetting;
 use RedisHa\Laravel\Link\Locator;
+use RedisHa\Laravel\Link\Scout;
 
 /** What an application asks of its cluster: `app(App\Services\RedisHAService::class)`. */
 final class RedisHaService
@@ -56,7 +60,7 @@ final class RedisHaService
     }
 
     /**
-     * Return figures of the servers by node, as INFO has them.
+     * Return figures of the servers by node, as INFO has them; `problem` for one that doesn't answer.
      *
      * @return array<string, array<string, string>>
      */
@@ -74,8 +78,8 @@ final class RedisHaService
         $stats = [];
         foreach ($locator->nodes() as $view) {
             $stats[(string) $view->address] = $view->role === null
-                ? ['problem' => $view->problem]
-                : array_intersect_key(Cluster\NodeView::fields((string) $scout->ask($view->address, 'INFO')), $wanted);
+                ? ['problem' => (string) $view->problem]
+                : self::figures($scout, $view->address, $wanted);
         }
 
         return $stats;
@@ -85,6 +89,22 @@ final class RedisHaService
     public function metrics(): array
     {
         return $this->metrics->toArray();
+    }
+
+    /**
+     * @param array<string, int> $wanted
+     * @return array<string, string>
+     */
+    private static function figures(Scout $scout, Address $node, array $wanted): array
+    {
+        try {
+            $info = $scout->ask($node, 'INFO');
+        } catch (RedisException $error) {
+            // It answered a moment ago.
+            return ['problem' => $error->getMessage()];
+        }
+
+        return array_intersect_key(NodeView::fields((string) $info), $wanted);
     }
 
     private function settings(): Settings

@@ -9,9 +9,15 @@ use Illuminate\Redis\Connections\PhpRedisConnection;
 use Redis;
 use RedisException;
 use RedisHa\Laravel\Errors\BadSetting;
+use RedisHa\Laravel\Errors\RedisHaException;
 use RedisHa\Laravel\Link\Hush;
+use RedisHa\Laravel\Link\Lineage;
 use RedisHa\Laravel\Link\Seat;
+use RedisHa\Laravel\Link\Tie;
+use RedisHa\Laravel\Retry\Call;
 use RedisHa\Laravel\Retry\Command;
+use RedisHa\Laravel\Retry\Effect;
+use RedisHa\Laravel\Retry\Meaning;
 use Throwable;
 
 /**
@@ -29,7 +35,10 @@ final class SentinelConnection extends PhpRedisConnection
     private const SUBSCRIPTION_PATIENCE = 5.0;
 
     private ?Seat $seat = null;
-    private bool $watching = false;
+    private readonly Tie $tie;
+    private readonly Lineage $lineage;
+    /** What the command that was sent last may have changed. */
+    private Effect $sent = Effect::None;
 
     /** @param array<string, mixed> $config */
     public function __construct(
@@ -37,13 +46,16 @@ final class SentinelConnection extends PhpRedisConnection
         private readonly Settings $settings,
         array $config,
     ) {
+        $this->tie = new Tie();
+        $this->lineage = new Lineage();
         $this->failover->run($this->sitDown(...));
         // Without a connector: Laravel's own reconnection knows nothing of masters.
         parent::__construct($this->client, null, $config);
     }
 
     /**
-     * Call `fn` with this connection, again as a whole when that is safe.
+     * Call `fn` with this connection, again as a whole when that is safe; after a WATCH or MULTI
+     * of its caller's only once, on the connection of these.
      *
      * @template T
      * @param callable(self): T $fn
@@ -51,7 +63,7 @@ final class SentinelConnection extends PhpRedisConnection
      */
     public function executeWithFailover(callable $fn, bool $readOnly = false, bool $idempotent = false): mixed
     {
-        if ($this->failover->isRunning()) {
+        if ($this->isBound()) {
             return $fn($this);
         }
 
@@ -147,7 +159,7 @@ final class SentinelConnection extends PhpRedisConnection
     /** A transaction is refused, and applied, as a whole. */
     public function transaction(?callable $callback = null): mixed
     {
-        return $callback === null ? $this->client()->multi() : $this->batch(Redis::MULTI, $callback);
+        return $callback === null ? $this->command('multi') : $this->batch(Redis::MULTI, $callback);
     }
 
     /** @param array<int, string>|string $channels */
@@ -172,8 +184,8 @@ final class SentinelConnection extends PhpRedisConnection
     /** Return phpredis's own object, connected to the master; what it is told is not repeated. */
     public function client(): Redis
     {
-        $this->failover->isRunning()
-            ? $this->failover->sends(null)
+        $this->isBound()
+            ? $this->failover->sends(Effect::Parts)
             : $this->failover->run($this->sitDown(...));
 
         return $this->client;
@@ -186,6 +198,9 @@ final class SentinelConnection extends PhpRedisConnection
 
     private function sitDown(Seat $seat): void
     {
+        if ($seat !== $this->seat) {
+            $this->tie->loosen();
+        }
         $this->seat = $seat;
         $this->client = $seat->client;
     }
@@ -197,10 +212,25 @@ final class SentinelConnection extends PhpRedisConnection
 
         return $this->failover->run(function (Seat $seat) use ($command, $send): mixed {
             $this->sitDown($seat);
-            $this->failover->sends($command);
 
-            return $this->patiently($command->extraPatience(), $send);
+            return $this->send($command, $send);
         }, $readOnly, $repeatable);
+    }
+
+    private function send(Command $command, Closure $send): mixed
+    {
+        $mode = $this->client->getMode();
+        $this->sends($this->tie->effect($command, $mode));
+        $reply = $this->patiently($command->extraPatience(), $send);
+        $this->tie->note($command, $mode, $this->client->getMode(), $reply);
+
+        return $reply;
+    }
+
+    private function sends(Effect $effect): void
+    {
+        $this->sent = $effect;
+        $this->failover->sends($effect);
     }
 
     private function reading(string $name, Closure $send): mixed
@@ -210,32 +240,69 @@ final class SentinelConnection extends PhpRedisConnection
 
     private function deliver(Command $command, Closure $send): mixed
     {
-        return $this->isBound($command) ? $this->within($command, $send) : $this->attempt($command, $send);
+        return $this->isBound()
+            ? $this->within($command->name, fn (): mixed => $this->send($command, $send))
+            : $this->attempt($command, $send);
     }
 
-    /** Say whether a command belongs to this very connection: a call, MULTI or WATCH is under way. */
-    private function isBound(Command $command): bool
+    /** Say whether what comes belongs to this very connection: a call, MULTI or WATCH is under way. */
+    private function isBound(): bool
     {
-        return $this->failover->isRunning()
-            || ($this->watching && $command->name !== 'watch')
-            || $this->client->getMode() !== Redis::ATOMIC;
-    }
-
-    private function within(Command $command, Closure $send): mixed
-    {
-        if (in_array($command->name, ['exec', 'discard', 'unwatch'], true)) {
-            $this->watching = false;
+        if ($this->failover->isRunning()) {
+            return true;
         }
-        $this->failover->sends($command);
+        if ($this->seat?->dropped) {
+            $this->tie->loosen();
+
+            return false;
+        }
+        if ($this->lineage->wasForked($this->seat) && $this->tie->isWatching()) {
+            $this->tie->loosen();
+            $error = new RedisException('this process was forked since');
+            throw Call::lost((string) $this->seat?->address, 'a command', $error);
+        }
+
+        return $this->tie->holds($this->client->getMode());
+    }
+
+    /** Send on this connection and no other; outside of a call its loss is the end of WATCH and MULTI. */
+    private function within(string $name, Closure $send): mixed
+    {
+        if ($this->failover->isRunning()) {
+            return $send();
+        }
+        $this->sent = Effect::None;
+        $queues = $this->tie->queues($this->client->getMode());
         try {
-            return Hush::around(fn (): mixed => $this->patiently($command->extraPatience(), $send));
+            return Hush::around(function () use ($send, $queues): mixed {
+                if (! $queues) {
+                    $this->seat?->wake();
+                }
+
+                return $send();
+            });
         } catch (RedisException $error) {
-            if (! $this->failover->isRunning() && $this->seat !== null) {
-                $this->watching = false;
-                $this->failover->drop($this->seat);
-            }
-            throw $error;
+            throw $this->ended($name, $queues, $error);
         }
+    }
+
+    /** Return the error that the caller shall see; give the connection up unless WATCH holds on. */
+    private function ended(string $name, bool $queues, RedisException $error): RedisException
+    {
+        $own = $error instanceof RedisHaException;
+        $meaning = $own ? Meaning::Callers : Meaning::of($error->getMessage());
+        $isAnswer = in_array($meaning, [Meaning::Callers, Meaning::Denied], true);
+        // What a long-lived process did next would only be queued, if MULTI were left open.
+        if ($this->seat !== null && ! ($isAnswer && ! $queues)) {
+            $this->failover->drop($this->seat);
+        }
+        $place = (string) $this->seat?->address;
+
+        return match (true) {
+            $isAnswer => $error,
+            $this->sent->mayBeApplied($meaning) => Call::unknown($place, $error),
+            default => Call::lost($place, $name, $error),
+        };
     }
 
     /** Wait in slices: a server that hangs or was cut off says nothing, however long one waits. */
@@ -268,36 +335,39 @@ final class SentinelConnection extends PhpRedisConnection
         }
     }
 
-    private function batch(int $mode, callable $callback): mixed
+    private function batch(int $kind, callable $callback): mixed
     {
-        $send = function () use ($mode, $callback): mixed {
-            $batch = $this->client->multi($mode);
-            try {
-                $callback($batch);
-            } catch (Throwable $error) {
-                self::discard($batch);
-                throw $error;
-            }
-            $this->failover->sends(null);
+        if ($this->isBound()) {
+            return $this->within('exec', fn (): mixed => $this->make($kind, $callback));
+        }
 
-            return $batch->exec();
-        };
-        $command = Command::of('exec', []);
+        return $this->failover->run(function (Seat $seat) use ($kind, $callback): mixed {
+            $this->sitDown($seat);
 
-        return $this->isBound($command) ? $this->within($command, $send) : $this->failover->run(
-            function (Seat $seat) use ($send): mixed {
-                $this->sitDown($seat);
+            return $this->make($kind, $callback);
+        });
+    }
 
-                return $send();
-            },
-        );
+    private function make(int $kind, callable $callback): mixed
+    {
+        $batch = $this->client->multi($kind);
+        $mode = $batch->getMode();
+        try {
+            $callback($batch);
+        } catch (Throwable $error) {
+            $this->discard($batch, $mode);
+            throw $error;
+        }
+
+        return $this->send(Command::of('exec', []), static fn (): mixed => $batch->exec());
     }
 
     /** Leave MULTI or the pipeline: what a long-lived process does next would only be queued. */
-    private static function discard(Redis $batch): void
+    private function discard(Redis $batch, int $mode): void
     {
         try {
             $batch->discard();
+            $this->tie->note(Command::of('discard', []), $mode, $batch->getMode(), true);
         } catch (RedisException) {
             // The connection is gone, and the batch with it.
         }
@@ -317,6 +387,7 @@ final class SentinelConnection extends PhpRedisConnection
         };
         while (true) {
             $this->client();
+            $isTied = $this->tie->isWatching();
             try {
                 Hush::around(fn (): mixed => $this->patiently(
                     self::SUBSCRIPTION_PATIENCE,
@@ -329,6 +400,9 @@ final class SentinelConnection extends PhpRedisConnection
                     throw $error;
                 }
                 $this->failover->drop($this->seat);
+                if ($isTied) {
+                    throw Call::lost((string) $this->seat->address, 'subscribe', $error);
+                }
             }
         }
     }

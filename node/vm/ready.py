@@ -6,11 +6,17 @@ and a master that stops before that has nobody to hand over to for two failover 
 the cluster is being made, the first machines can't be healthy: a data node waits for a majority of
 the sentinels, and most of those aren't made yet. So a machine whose volume was empty is also done
 when no majority answers.
+
+The same holds for a cluster that is made again around the volumes it had: all its machines were
+destroyed, or the first was replaced before there was a second. So a machine whose own sentinel is
+well is also done when no other member has taken a connection for a minute: nothing runs that the
+next step could break. Who takes it and refuses the login, or has another CA, is there.
 """
 
+import socket
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from node.errors import NodeError
@@ -31,6 +37,9 @@ from redis_ha.discovery import (
 _PATIENCE_SECONDS = 900.0
 _LOOK_AGAIN_SECONDS = 1.0
 _OLD_SECONDS = 10.0
+# Longer than a restart of the servers or of a machine takes.
+ALONE_SECONDS = 60.0
+_CONNECT_SECONDS = 2.0
 _ROLES = ("data", "sentinel")
 
 
@@ -38,7 +47,8 @@ _ROLES = ("data", "sentinel")
 class Machine:
     """What is known of this machine: each role's word on its health, and who else answers.
 
-    `unlisted` says, for each sentinel that answers, which replica it could not promote.
+    `unlisted` says, for each sentinel that answers, which replica it could not promote;
+    `alone_seconds` for how long no other data node and no other sentinel has taken a connection.
     """
 
     health: dict[str, str]
@@ -46,6 +56,7 @@ class Machine:
     sentinels: int
     answering: int
     unlisted: Sequence[str] = field(default_factory=tuple)
+    alone_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -58,11 +69,15 @@ class Verdict:
 
 def judge(machine: Machine) -> Verdict:
     """Say whether this machine is ready."""
-    ill = [f"{role}: {text}" for role, text in machine.health.items() if not text.startswith("ok ")]
+    ill = [f"{role}: {text}" for role, text in machine.health.items() if not _well(text)]
     if not ill and not machine.unlisted:
         return Verdict(True, "; ".join(machine.health.values()))
     if machine.fresh_volume and machine.answering <= machine.sentinels // 2:
         return Verdict(True, f"a new cluster: {machine.answering} of {machine.sentinels} sentinels")
+    # With its sentinel and the next machine's there is a majority, and the data nodes can start.
+    if machine.alone_seconds >= ALONE_SECONDS and _well(machine.health["sentinel"]):
+        silence = f"{machine.alone_seconds:.0f} s"
+        return Verdict(True, f"nothing else runs: no other member took a connection for {silence}")
     return Verdict(False, "; ".join([*ill, *machine.unlisted]))
 
 
@@ -83,11 +98,35 @@ def unlisted(
     ]
 
 
+class Company:
+    """For how long (s) nobody has answered, from the first question on."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._heard: float | None = None
+
+    def alone(self, *, answering: bool) -> float:
+        """Take note of whether anybody answers now."""
+        now = self._clock()
+        if answering or self._heard is None:
+            self._heard = now
+        return now - self._heard
+
+
+def takes_connections(address: Address) -> bool:
+    """Say whether anything listens at an address."""
+    try:
+        with socket.create_connection((address.host, address.port), _CONNECT_SECONDS):
+            return True
+    except OSError:
+        return False
+
+
 def main() -> int:
     """Poll until the machine is ready (0) or the patience is over (1); say why in one line."""
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+    deadline, company = time.monotonic() + _PATIENCE_SECONDS, Company()
     while True:
-        verdict = _look()
+        verdict = _look(company)
         late = time.monotonic() > deadline
         if verdict.ready or late:
             sys.stdout.write(verdict.reason + "\n")
@@ -95,7 +134,7 @@ def main() -> int:
         time.sleep(_LOOK_AGAIN_SECONDS)
 
 
-def _look() -> Verdict:
+def _look(company: Company) -> Verdict:
     if not BOOTED.exists():
         return Verdict(False, "the boot isn't over: see `journalctl -u redis-ha-boot`")
     try:
@@ -104,6 +143,9 @@ def _look() -> Verdict:
         return Verdict(False, str(error))
     access = settings["data"].access
     views = ask_sentinels(access)
+    own = {each.address for each in settings.values()}
+    members = (*settings["data"].data_nodes, *settings["data"].sentinels)
+    others = [address for address in members if address not in own]
     return judge(
         Machine(
             health={role: _word(each) for role, each in settings.items()},
@@ -113,6 +155,7 @@ def _look() -> Verdict:
             unlisted=unlisted(
                 ask_nodes(access, settings["data"].data_nodes), _promotable(access, views)
             ),
+            alone_seconds=company.alone(answering=any(at_once(takes_connections, others))),
         )
     )
 
@@ -121,6 +164,10 @@ def _promotable(access: Access, views: Sequence[SentinelView]) -> dict[Address, 
     asked = [view.sentinel for view in views if not view.problem]
     known = at_once(lambda sentinel: promotable_by(access, sentinel), asked)
     return dict(zip(asked, known, strict=True))
+
+
+def _well(word: str) -> bool:
+    return word.startswith("ok ")
 
 
 def _word(settings: NodeSettings) -> str:

@@ -70,7 +70,7 @@ def command(
       redis-ha checklist --verify reports/checklist-20260301T090000Z.json --signer KEY
     """
     if verify is not None:
-        _verify(verify, signer)
+        _verify(verify, signer, as_json=as_json)
         return
     site = the_site(stack)
     facts = _gather(site, prometheus, documents)
@@ -133,20 +133,41 @@ def _write(folder: Path, made: dict[str, Any], key: Path) -> None:
     click.echo(f"wrote {path}, signed by {signed['signature']['signer']}", err=True)
 
 
-def _verify(path: Path, signer: str | None) -> None:
+def _verify(path: Path, signer: str | None, *, as_json: bool) -> None:
     try:
         signed = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise BadSetting(
             operation="read", subject=str(path), cause=str(error), hint="name a report"
         ) from error
-    problem = problem_of(signed, signer=signer)
-    if problem:
+    problem = problem_of(signed, signer=signer) or _other_document(signed["report"])
+    if as_json:
+        output.print_json(_verified(signed, problem))
+    elif problem:
         click.echo(f"{path}: {problem}", err=True)
-        raise click.exceptions.Exit(1)
-    made = signed["report"]
-    state = "passed" if made["passed"] else "not passed"
-    click.echo(f"{made['at']}: {state}, signed by {signed['signature']['signer']}")
+    else:
+        made = signed["report"]
+        state = "passed" if made["passed"] else "not passed"
+        click.echo(f"{made['at']}: {state}, signed by {signed['signature']['signer']}")
+    raise click.exceptions.Exit(1 if problem else 0)
+
+
+def _other_document(signed: Any) -> str:
+    """Say what a signed document is, "" when it is a report of ours."""
+    if not isinstance(signed, dict) or signed.get("version") != VERSION:
+        return f"it is signed, but no checklist report of version {VERSION}"
+    if not (isinstance(signed.get("at"), str) and isinstance(signed.get("passed"), bool)):
+        return "it is signed, but doesn't say when it was made and whether all passed"
+    return ""
+
+
+def _verified(signed: Any, problem: str) -> dict[str, Any]:
+    """Say of a report whether it can be trusted; what it says only when it can."""
+    if problem:
+        return {"trusted": False, "problem": problem}
+    report = signed["report"]
+    said = {"at": report["at"], "passed": report["passed"]}
+    return {"trusted": True, "problem": "", **said, "signer": signed["signature"]["signer"]}
 
 
 def _state_folder() -> Path:

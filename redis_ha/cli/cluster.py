@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
+from redis_ha import environment
 from redis_ha.locating import find_site
 from redis_ha.site import Site
 
@@ -25,4 +26,18 @@ def json_option(function: F) -> F:
 
 def the_site(stack: str | None) -> Site:
     """Find the cluster; raises StackUnavailable, BadSetting, Unreachable."""
+    say_which(stack)
     return find_site(stack, os.environ)
+
+
+def say_which(stack: str | None) -> None:
+    """Say so where the environment names another cluster than this folder's env file.
+
+    Raises BadSetting.
+    """
+    if stack is None and (both := environment.overruled(os.environ)):
+        click.echo(
+            f"the environment's cluster ({both[0]}) is meant, not that of {environment.ENV_FILE} "
+            f"({both[1]}): for the latter use a fresh shell",
+            err=True,
+        )

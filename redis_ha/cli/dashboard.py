@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from redis_ha.cli.cluster import stack_option, the_site
+from redis_ha.cli.seconds import Seconds
 from redis_ha.dashboard import page
 from redis_ha.dashboard.looking import Watcher
 from redis_ha.dashboard.server import DashboardServer, Served
@@ -23,7 +24,7 @@ from redis_ha.dashboard.view import About, state
               help="Where to listen; 0 for any free port.")  # fmt: skip
 @click.option("--host", default="127.0.0.1", show_default=True, help="A loopback address.")
 @click.option("--open", "in_browser", is_flag=True, help="Open the page in the browser.")
-@click.option("--interval", type=click.FloatRange(0.2, 60.0), default=1.0, show_default=True,
+@click.option("--interval", type=Seconds(0.2, 60.0), default=1.0, show_default=True,
               help="Seconds from one look at the cluster to the next.")  # fmt: skip
 @stack_option
 def command(stack: str | None, *, port: int, host: str, in_browser: bool, interval: float) -> None:

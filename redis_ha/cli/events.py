@@ -102,8 +102,7 @@ def _tell(event: Event | None, failover: Failover | None, *, as_json: bool) -> N
             click.echo(output.one_line_json(told.described()))
     if event is not None and not as_json:
         (row,) = _rows([event])
-        style = _style(event.kind)
-        click.echo(click.style("\t".join(row), fg=style or None))
+        click.echo(output.styled("\t".join(row), fg=_style(event.kind)))
     if failover is not None and not as_json:
         _print_failover(failover)
     flush()

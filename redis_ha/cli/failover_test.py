@@ -11,6 +11,7 @@ import click
 
 from redis_ha.cli import output
 from redis_ha.cli.cluster import json_option, stack_option, the_site
+from redis_ha.cli.seconds import Seconds
 from redis_ha.failover_test.campaign import (
     Campaign,
     chosen,
@@ -84,7 +85,7 @@ def _in_a_folder(
     callback=_in_a_folder, help="Write an HTML page with pictures.",
 )  # fmt: skip
 @click.option(
-    "--duration", metavar="SECONDS", type=click.FloatRange(1, 600), default=3.0, show_default=True,
+    "--duration", metavar="SECONDS", type=Seconds(1, 600), default=3.0, show_default=True,
     help="For how long clients work before the fault, and after it.",
 )  # fmt: skip
 @click.option(

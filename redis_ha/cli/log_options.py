@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
+from redis_ha.cli.cluster import say_which
 from redis_ha.errors import BadSetting
 from redis_ha.logs.places import find_sources
 from redis_ha.logs.source import Source, Window
@@ -53,7 +54,9 @@ def read_window(since: str | None, until: str | None, *, follow: bool, usual: st
 
 def read_sources(stack: str | None, files: tuple[str, ...], nodes: tuple[str, ...]) -> list[Source]:
     """Find where the lines are, and say whose aren't there. Raises RedisHaError."""
-    sources, absent = find_sources(stack, os.environ, files=files, nodes=nodes)
+    if not files:
+        say_which(stack)
+    sources, absent = find_sources(stack, os.environ, files=files, nodes=nodes, tell=_tell)
     if absent:
         click.echo(f"no container, so nothing of: {', '.join(absent)}", err=True)
     return sources
@@ -69,6 +72,10 @@ def without_controls(text: str) -> str:
 def flush() -> None:
     """Let a reader of our pipe see what was printed."""
     sys.stdout.flush()
+
+
+def _tell(text: str) -> None:
+    click.echo(text, err=True)
 
 
 def _moment(option: str, text: str, now: datetime) -> datetime:

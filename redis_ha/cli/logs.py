@@ -29,9 +29,9 @@ _USUAL, _USUAL_FOLLOWING = "1h", "1m"
 _INDENT = " " * 20
 _COLOURS = ("cyan", "green", "magenta", "blue", "bright_cyan", "bright_green", "bright_magenta")
 _LEVEL_STYLES: dict[str, Callable[[str], str]] = {
-    "debug": partial(click.style, dim=True),
-    "warning": partial(click.style, fg="yellow"),
-    "error": partial(click.style, fg="red"),
+    "debug": partial(output.styled, dim=True),
+    "warning": partial(output.styled, fg="yellow"),
+    "error": partial(output.styled, fg="red"),
 }
 
 
@@ -110,7 +110,7 @@ def _shower(names: Sequence[str], *, as_json: bool) -> Callable[[Entry], str]:
         return _plain
     width = max(map(len, names))
     styles = {
-        name: click.style(f"{name:<{width}}", fg=c) for name, c in zip(names, cycle(_COLOURS))
+        name: output.styled(f"{name:<{width}}", fg=c) for name, c in zip(names, cycle(_COLOURS))
     }
     return lambda entry: _coloured(entry, styles)
 
@@ -124,10 +124,10 @@ def _plain(entry: Entry) -> str:
 def _coloured(entry: Entry, nodes: Mapping[str, str]) -> str:
     """Give a line for a terminal, by the reader's clock; `nodes` are their names as shown."""
     clock = entry.time.astimezone().isoformat(sep=" ", timespec="milliseconds")[5:23]
-    who = click.style(f"{entry.component:<9}", dim=True)
+    who = output.styled(f"{entry.component:<9}", dim=True)
     text = without_controls(entry.text).replace("\n", "\n" + _INDENT)
     styled = _LEVEL_STYLES.get(entry.level, str)(text)
-    return f"{click.style(clock, dim=True)}  {nodes[entry.node]}  {who} {styled}"
+    return f"{output.styled(clock, dim=True)}  {nodes[entry.node]}  {who} {styled}"
 
 
 def _pattern(grep: str | None) -> re.Pattern[str] | None:

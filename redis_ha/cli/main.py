@@ -51,7 +51,8 @@ COMMANDS = {
     "adopt": "redis_ha.cli.adopt",
     "env": "redis_ha.cli.env",
 }
-EXIT_CODES: dict[type[RedisHaError], int] = {
+# Of a kind that isn't named its base's counts.
+EXIT_CODES: dict[type, int] = {
     BadSetting: 2,
     StackUnavailable: 3,
     UnknownNode: 3,
@@ -144,7 +145,8 @@ def report(error: BaseException, *, debug: bool) -> int:
 
 def _explain(error: BaseException, *, debug: bool) -> tuple[str, int]:
     if isinstance(error, RedisHaError):
-        return str(error), EXIT_CODES.get(type(error), 1)
+        kinds = type(error).__mro__
+        return str(error), next((EXIT_CODES[kind] for kind in kinds if kind in EXIT_CODES), 1)
     if isinstance(error, click.Abort | KeyboardInterrupt):
         return "interrupted", 128 + signal.SIGINT
     if isinstance(error, Terminated):

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from redis_ha.cli import output
-from redis_ha.cli.cluster import json_option, stack_option
+from redis_ha.cli.cluster import json_option, say_which, stack_option
 from redis_ha.locating import find_unasked
 from redis_ha.upkeep.calendar import TASKS, Standing, Task, standings
 from redis_ha.upkeep.record import Deed, note, read_record, record_path
@@ -48,6 +48,7 @@ def command(
     """
     if (done is None) != (text is None):
         raise click.UsageError("--done TASK and --note TEXT belong together.")
+    say_which(stack)
     access = find_unasked(stack, os.environ).operator
     path = record_path(access, os.environ, home=Path.home())
     if done is not None and text is not None:

@@ -11,6 +11,7 @@ import click
 from redis_ha.cli import output
 from redis_ha.cli.cluster import json_option, stack_option, the_site
 from redis_ha.cli.health import check
+from redis_ha.cli.seconds import Seconds
 from redis_ha.cli.stats import measure
 from redis_ha.errors import RedisHaError
 from redis_ha.findings import State
@@ -48,9 +49,9 @@ class Summary:
 
 
 @click.command("monitor", short_help="Repeat health and stats, one line each time.")
-@click.option("--interval", type=click.FloatRange(0.1), default=5.0, show_default=True,
+@click.option("--interval", type=Seconds(0.1, 86_400), default=5.0, show_default=True,
               help="Seconds from one line to the next.")  # fmt: skip
-@click.option("--duration", type=click.FloatRange(0.0), help="Seconds until the end; else ^C.")
+@click.option("--duration", type=Seconds(0.0), help="Seconds until the end; else ^C.")
 @stack_option
 @json_option
 def command(stack: str | None, interval: float, duration: float | None, as_json: bool) -> None:

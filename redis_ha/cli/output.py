@@ -1,6 +1,7 @@
 """Where a command's results go: tables and colour on a terminal, tab-separated lines in a pipe."""
 
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 
@@ -12,12 +13,21 @@ Line = Sequence[tuple[str, str]]
 
 STATE_STYLES = {State.OK: "green", State.UNKNOWN: "dim", State.WARNING: "yellow", State.BAD: "red"}
 _MARKS = {State.OK: "✓", State.UNKNOWN: "?", State.WARNING: "!", State.BAD: "✗"}
+# Columns of a terminal on which most tables find no place, and those between two cells.
+_NARROW, _GAP = 60, 2
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
 def on_terminal() -> bool:
     """Say whether a person reads standard output."""
     return sys.stdout.isatty()
+
+
+def styled(text: str, *, fg: str | None = None, dim: bool = False) -> str:
+    """Dress text for a terminal; not where NO_COLOR is set (no-color.org)."""
+    if os.environ.get("NO_COLOR") or not (fg or dim):
+        return text
+    return click.style(text, fg=fg, dim=dim or None)
 
 
 def print_json(value: object) -> None:
@@ -48,20 +58,47 @@ def print_table(
 ) -> None:
     """Print a table; in a pipe one line a row, its cells separated by tabs, without the headers.
 
-    `styles` colours a cell by its text, e.g. {"bad": "red"}.
+    `styles` colours a cell by its text, e.g. {"bad": "red"}. Nothing is cut: on a narrow terminal
+    a row that has no place is a block of lines, one a cell.
     """
     if not on_terminal():
         for row in rows:
             click.echo("\t".join(row))
         return
     from rich.console import Console  # noqa: PLC0415
+
+    console, styles = Console(), styles or {}
+    if console.width < _NARROW and console.width < _least_width(headers, rows):
+        _print_blocks(headers, rows, styles)
+        return
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    table = Table(*headers, box=None, header_style="bold", pad_edge=False)
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for number, header in enumerate(headers):
+        longest = max((len(row[number]) for row in rows), default=0)
+        whole = number == 0 and longest <= _NARROW // 2
+        table.add_column(header, overflow="fold", no_wrap=whole)
     for row in rows:
-        table.add_row(*(Text(cell, style=(styles or {}).get(cell, "")) for cell in row))
-    Console().print(table)
+        table.add_row(*(Text(cell, style=styles.get(cell, "")) for cell in row))
+    console.print(table)
+
+
+def _least_width(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
+    """Give the width of a table that breaks no word, nor the cells of its first column."""
+    first, *others = zip(headers, *rows, strict=True)
+    words = [max(len(word) for cell in column for word in (*cell.split(), "")) for column in others]
+    return max(map(len, first)) + sum(_GAP + longest for longest in words)
+
+
+def _print_blocks(
+    headers: Sequence[str], rows: Sequence[Sequence[str]], styles: Mapping[str, str]
+) -> None:
+    for row in rows:
+        first, *others = zip(headers, row, strict=True)
+        lines: list[Line] = [[(first[1], "bold")]]
+        lines += [[(f"  {name}: ", "dim"), (cell, styles.get(cell, ""))] for name, cell in others]
+        print_lines(lines)
 
 
 def print_findings(findings: Sequence[Finding]) -> None:

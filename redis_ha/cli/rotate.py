@@ -1,6 +1,7 @@
 """`redis-ha rotate`: new passwords, certificates, CA or backup keys, while clients go on."""
 
 import os
+import sys
 from typing import Any, cast
 
 import click
@@ -46,7 +47,7 @@ def command(
         _say(chosen, todo, err=as_json)
     if todo and not dry_run:
         if not yes:
-            click.confirm("Go on?", abort=True, err=True)
+            _ask()
         for step in todo:
             _take(chosen, step, stack=stack)
         now = todo[-1].value
@@ -55,6 +56,12 @@ def command(
         output.print_json(_described(chosen, now, todo, pending))
     elif pending and not dry_run:
         click.echo(f"then: {pending}; then `redis-ha rotate {kind} --stack {stack} --finish`")
+
+
+def _ask() -> None:
+    if not sys.stdin.isatty():
+        raise click.UsageError("Nobody is there to confirm: give --yes.")
+    click.confirm("Go on?", abort=True, err=True)
 
 
 def _take(kind: Kind, step: Step, *, stack: str) -> None:

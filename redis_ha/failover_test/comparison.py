@@ -33,7 +33,7 @@ class Bar:
 def bars(rows: Sequence[Row]) -> list[Bar]:
     """Choose what stands beside each other; empty unless both kinds of crash were done."""
     found = {(row.fault, row.kind): row for row in rows}
-    if {fault for fault, _ in found} < {fault for fault, _, _ in _WHO}:
+    if not {fault for fault, _, _ in _WHO} <= {fault for fault, _ in found}:
         return []
     return [
         Bar(look, text, kind, row.outage_middle, row.outage_worst, row.runs, row.lost)

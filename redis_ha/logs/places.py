@@ -1,6 +1,6 @@
 """Where the logs of a cluster's nodes are, by what its stack or settings say."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from redis_ha.containers import inspect
 from redis_ha.errors import BadSetting, UnknownNode, Unreachable
@@ -16,15 +16,20 @@ _SENTINEL_UNIT = "redis-ha-sentinel"
 
 
 def find_sources(
-    stack: str | None, environ: Mapping[str, str], *, files: Sequence[str], nodes: Collection[str]
+    stack: str | None,
+    environ: Mapping[str, str],
+    *,
+    files: Sequence[str],
+    nodes: Collection[str],
+    tell: Callable[[str], None],
 ) -> tuple[list[Source], list[str]]:
     """Find the sources that have the lines of `nodes` (all when empty), and whose aren't there.
 
-    `files` are NODE=PATH and stand for the whole cluster. Raises BadSetting, StackUnavailable,
-    UnknownNode and Unreachable.
+    `files` are NODE=PATH and stand for the whole cluster; `tell` hears what of them can't be read.
+    Raises BadSetting, StackUnavailable, UnknownNode and Unreachable.
     """
     if files:
-        return _of(find_files(files), nodes), []
+        return _of(find_files(files, tell=tell), nodes), []
     site = find_unasked(stack, environ)
     if site.settings.get("REDIS_LOG_GROUP"):
         return _of(machines(site), nodes), []

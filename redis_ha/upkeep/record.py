@@ -46,10 +46,8 @@ def record_path(access: Access, environ: Mapping[str, str], *, home: Path) -> Pa
 
 def read_record(path: Path) -> tuple[Deed, ...]:
     """Give all deeds, oldest first; none before the first. Raises BadSetting."""
-    if not path.exists():
-        return ()
     try:
-        return _parse(path.read_text())
+        return _parse(path.read_text()) if path.exists() else ()
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadSetting(
             operation="read the record",
@@ -61,10 +59,18 @@ def read_record(path: Path) -> tuple[Deed, ...]:
 
 def note(path: Path, *deeds: Deed) -> None:
     """Add deeds, on disk when this returns; several may do so at once. Raises BadSetting."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with path.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        _write(path, kept((*read_record(path), *deeds)))
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with path.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            _write(path, kept((*read_record(path), *deeds)))
+    except OSError as error:
+        raise BadSetting(
+            operation="add to the record",
+            subject=str(path),
+            cause=str(error.strerror or error),
+            hint="make its folder one that you may write to, or set XDG_STATE_HOME to another",
+        ) from error
 
 
 def kept(deeds: Sequence[Deed]) -> tuple[Deed, ...]:

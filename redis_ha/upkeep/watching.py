@@ -34,25 +34,35 @@ class Watch:
 def ask_prometheus(url: str) -> Watch:
     """Ask a Prometheus at http(s)://host:port over its API, v1."""
     try:
-        targets = _get(url, "targets?state=active")["activeTargets"]
-        groups = _get(url, "rules?type=alert")["groups"]
-        managers = _get(url, "alertmanagers")["activeAlertmanagers"]
-        return watch(targets, groups, managers)
+        targets = _list(url, "targets?state=active", "activeTargets")
+        groups = _list(url, "rules?type=alert", "groups")
+        managers = _list(url, "alertmanagers", "activeAlertmanagers")
     except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
         return Watch(problem=f"{url} can't be asked: {error or type(error).__name__}")
+    try:
+        return watch(targets, groups, managers)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        return Watch(problem=f"{url} answers otherwise than Prometheus: {error}")
 
 
 def watch(targets: list[Any], groups: list[Any], managers: list[Any]) -> Watch:
-    """Read the three answers."""
+    """Read the three answers. Errors: KeyError, TypeError, AttributeError."""
     rules = [rule for group in groups for rule in group["rules"]]
-    firing = [rule["name"] for rule in rules if rule.get("state") == "firing"]
+    firing = [str(rule["name"]) for rule in rules if rule.get("state") == "firing"]
     return Watch(
         targets=len(targets),
-        down=tuple(t["labels"].get("instance", "?") for t in targets if t["health"] != "up"),
+        down=tuple(str(t["labels"].get("instance", "?")) for t in targets if t["health"] != "up"),
         rules=len(rules),
         firing=tuple(name for name in firing if name != WATCHDOG),
         managers=len(managers),
     )
+
+
+def _list(url: str, what: str, name: str) -> list[Any]:
+    found = _get(url, what)[name]
+    if not isinstance(found, list):
+        raise TypeError(f"its {name} are no list")
+    return found
 
 
 def _get(url: str, what: str) -> Any:

@@ -46,20 +46,34 @@ stop() {
     echo "stopped: $(echo "$containers" | tr '\n' ' ')"
 }
 
+# The nodes named, in the order to restart them: the master hands over first, and by then to a node
+# that will not be restarted any more.
+master_last() {
+    masters=$(redis-ha status | awk -F'\t' '$4 == "master" { print $2 }')
+    [ "$(echo "$masters" | wc -w)" -eq 1 ] || no_order "$(echo "$masters" | wc -w) nodes are master"
+    master=$REDIS_HA_PREFIX$masters
+    members running | grep -qxF "$master" || no_order "no container $master of the master runs here"
+    echo "$1" | grep -vxF "$master" || true
+    echo "$1" | grep -xF "$master" || true
+}
+
+no_order() {
+    fail "restart: $1, so nothing that ran was restarted; see redis-ha status and redis-ha doctor"
+}
+
 restart() {
     need_cluster
+    running=$(members running)
     stopped=$(members exited)
     if [ -n "$stopped" ]; then
         echo "$stopped" | xargs docker start >/dev/null
         echo "$stopped" | await_each
         echo "started: $(echo "$stopped" | tr '\n' ' ')"
-        return
     fi
-    master=$REDIS_HA_PREFIX$(redis-ha status | awk -F'\t' '$4 == "master" { print $2 }')
-    # The master last: it hands over first, to a node that will not be restarted any more.
-    for container in $(members running | of_kind sentinel) \
-        $(members running | of_kind redis | grep -vx "$master") "$master" \
-        $(members running | of_kind backup-worker); do
+    nodes=$(echo "$running" | of_kind redis)
+    [ -z "$nodes" ] || nodes=$(master_last "$nodes")
+    for container in $(echo "$running" | of_kind sentinel) $nodes \
+        $(echo "$running" | of_kind backup-worker); do
         docker restart --time "$STOP_SECONDS" "$container" >/dev/null
         echo "$container" | await_each
         echo "restarted: $container"

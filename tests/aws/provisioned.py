@@ -51,7 +51,7 @@ class Account:
     """An account of moto's; `failing` names the gates whose machine doesn't come back."""
 
     endpoint: str
-    gates: Made
+    associations: Made
     failing: set[str]
 
     def client(self, service: str) -> Any:
@@ -74,7 +74,7 @@ def simulated_account() -> Iterator[Account]:
     failing: set[str] = set()
     logging.getLogger("werkzeug").setLevel(logging.WARNING)  # else a line for each request
     with (
-        associations(lambda gate: gate["AssociationName"] not in failing) as gates,
+        associations(lambda gate: gate["AssociationName"] not in failing) as made,
         mock.patch.object(amis, "AMIS", images),
         mock.patch.object(FakeBucket, "get_permission", _as_over_tls),
     ):
@@ -83,7 +83,7 @@ def simulated_account() -> Iterator[Account]:
         moto_api_backend.reset()
         host, port = server.get_host_and_port()
         try:
-            yield Account(f"http://{host}:{port}", gates, failing)
+            yield Account(f"http://{host}:{port}", made, failing)
         finally:
             server.stop()
             moto_api_backend.reset()

@@ -291,7 +291,10 @@ def test_what_was_changed_behind_its_back_is_found_and_mended(prod: Prod, accoun
 def test_another_instance_type_replaces_machines_and_keeps_disks_and_addresses(
     prod: Prod, of: Walk, account: Account
 ) -> None:
-    """One after the other: a machine that isn't ready is waited for again by each `up`."""
+    """One after the other: a machine that isn't ready is waited for again by each `up`.
+
+    Nor is any gate made before its machine can be asked: that one would have opened at once.
+    """
     before = {m["InstanceId"] for m in instances(account)}
     disks, addresses = _kept(of)
     prod.set(instanceType="c6in.4xlarge")
@@ -305,6 +308,8 @@ def test_another_instance_type_replaces_machines_and_keeps_disks_and_addresses(
     assert _types(account) == ["c6in.4xlarge"] * 3
     after = instances(account)
     assert not before & {m["InstanceId"] for m in after}
+    assert account.associations.early == []
+    assert len(account.associations.looks) == 6
     assert _kept(of) == (disks, addresses)
     attached = {a["InstanceId"] for v in _data_disks(of) for a in v["Attachments"]}
     assert attached == {m["InstanceId"] for m in after}
@@ -333,8 +338,13 @@ def test_destroy_leaves_the_data_and_its_key_and_nothing_else(
     prod: Prod, of: Walk, account: Account
 ) -> None:
     prod.destroy()
-    ours = [r for r in prod.resources() if r["type"].startswith("aws:")]
+    left_in_state = prod.resources()
+    ours = [r for r in left_in_state if r["type"].startswith("aws:")]
     assert {r["type"] for r in ours} == KEPT_TYPES
+    # Without these nobody could read what is in the bucket.
+    names = {r["urn"].rpartition("::")[2] for r in left_in_state}
+    assert names >= {"backup-identity", "backup-signing-key"}
+    assert not any(name.startswith("password-") for name in names)
     assert instances(account) == []
     assert len(_data_disks(of)) == len(of("ec2", "describe_volumes", "Volumes")) == 3
     assert bucket_of(account)
@@ -354,7 +364,7 @@ def test_destroy_leaves_the_data_and_its_key_and_nothing_else(
     assert account.client("sns").list_topics()["Topics"] == []
     assert account.client("logs").describe_log_groups()["logGroups"] == []
     assert account.client("secretsmanager").list_secrets()["SecretList"] == []
-    assert account.gates == {}
+    assert account.associations.gates == {}
 
 
 def test_the_bucket_that_stays_is_as_closed_as_before_and_forgets_nothing(

@@ -42,7 +42,7 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
 
 def steps(stack: Stack) -> Iterator[tuple[str, Callable[[], object]]]:
     """Name each change and what makes it, in the order of a cluster's life."""
-    yield "a live setting", lambda: stack.up(maxmemory="512mb")
+    yield "a live setting", lambda: stack.up(maxmemory="192mb", timeout=120)
     yield "a setting that replaces", lambda: stack.up(ioThreads=2)
     yield "another image", lambda: stack.up(imageDate=f"{datetime.now(UTC):%Y-%m-%d}")
     yield "redis-7 to redis-8", lambda: stack.up(engine="redis-8", ioThreads=1)

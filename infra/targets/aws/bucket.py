@@ -33,11 +33,10 @@ class Bucket(pulumi.ComponentResource):
         super().__init__("redis-ha:aws:Bucket", name, None, opts)
         self._around = args.around
         config = args.around.plan.config
-        locked = config.aws.backup_object_lock_days > 0
         bucket = aws.s3.Bucket(
             "bucket",
             bucket=args.around.place.apply(lambda place: place.bucket),
-            object_lock_enabled=locked,
+            # No word of a lock: said here, it would replace the bucket when it is switched on.
             force_destroy=False,
             tags=args.around.tags("bucket"),
             opts=pulumi.ResourceOptions(parent=self, protect=True),
@@ -47,11 +46,11 @@ class Bucket(pulumi.ComponentResource):
         self._child = pulumi.ResourceOptions(parent=self, retain_on_delete=True)
         self._close()
         versioning = self._keep_versions()
-        # An object that is put before these would lie there unencrypted or unversioned.
+        # An object that is put before these would lie there unencrypted, unversioned or unlocked.
         self.ready: list[pulumi.Resource] = [versioning, self._encrypt(args.key)]
         self._expire(config, versioning)
-        if locked:
-            self._lock(config.aws.backup_object_lock_days, versioning)
+        if config.aws.backup_object_lock_days > 0:
+            self.ready.append(self._lock(config.aws.backup_object_lock_days, versioning))
         self.bucket_name = bucket.bucket
         self.register_outputs({"name": self.bucket_name})
 
@@ -108,8 +107,9 @@ class Bucket(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, depends_on=[versioning]),
         )
 
-    def _lock(self, days: int, versioning: pulumi.Resource) -> None:
-        aws.s3.BucketObjectLockConfiguration(
+    def _lock(self, days: int, versioning: pulumi.Resource) -> pulumi.Resource:
+        """Switch the lock on, of a new bucket or of one that is there; S3 knows no way back."""
+        return aws.s3.BucketObjectLockConfiguration(
             "bucket-lock",
             bucket=self._id,
             rule={"default_retention": {"mode": "GOVERNANCE", "days": days}},

@@ -75,6 +75,6 @@ def upload(
         source_hash=bundle.sha256,
         # A lock is for backups; an old bundle goes when a new one has rolled through.
         force_destroy=around.plan.config.aws.backup_object_lock_days > 0 or None,
-        tags=around.tags("bundle"),
+        tags=around.own_tags("bundle"),
         opts=pulumi.ResourceOptions(parent=parent, depends_on=bucket.ready),
     )

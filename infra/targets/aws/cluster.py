@@ -22,7 +22,13 @@ from infra.targets.aws.files import (
 from infra.targets.aws.guardrails import guard
 from infra.targets.aws.image import newest_image
 from infra.targets.aws.keys import Keys
-from infra.targets.aws.machine import Boot, Machine, MachineArgs
+from infra.targets.aws.machine import (
+    Boot,
+    InterfaceArgs,
+    Machine,
+    MachineArgs,
+    fixed_interface,
+)
 from infra.targets.aws.network import Endpoints, ExistingNetwork, Network
 from infra.targets.aws.place import Place
 from infra.targets.aws.role import NodeRole, RoleArgs
@@ -69,6 +75,8 @@ class RedisHaCluster(pulumi.ComponentResource):
             args.plan.config.backup,
             args.plan.config.generations.backup_key_generation,
             self._child,
+            # The bucket and its key stay when the stack goes, and this is what opens a backup.
+            protect=True,
         )
         self._authority = Authority(
             "ca", args.plan.config.certificates, args.plan.config.generations, self._child
@@ -105,12 +113,8 @@ class RedisHaCluster(pulumi.ComponentResource):
     def _open_network(self, args: RedisHaClusterArgs) -> None:
         settings = self._plan.config.aws
         self._routed: list[pulumi.Resource] = []
+        self._endpoints: Endpoints | None = None
         self._network = args.network or _named_network(self._plan) or self._make_network()
-        self._endpoints = (
-            Endpoints("endpoints", self._around, self._network, self._child)
-            if settings.endpoints
-            else None
-        )
         groups = GroupsArgs(
             around=self._around,
             vpc_id=self._network.vpc_id,
@@ -119,10 +123,23 @@ class RedisHaCluster(pulumi.ComponentResource):
             monitoring=settings.allowed_monitoring_security_groups,
         )
         self.groups = SecurityGroups("security-groups", groups, self._child)
+        self._interfaces = self._make_interfaces()
+        if self._endpoints:
+            self._endpoints.open_services(after=self._interfaces)
+
+    def _make_interfaces(self) -> list[aws.ec2.NetworkInterface]:
+        return [
+            fixed_interface(
+                InterfaceArgs(self._around, member, subnet, self.groups.nodes.id), self._child
+            )
+            for member, subnet in zip(members(self._plan), self._network.subnet_ids, strict=True)
+        ]
 
     def _make_network(self) -> ExistingNetwork:
         network = Network("network", self._around, self._child)
         self._routed = network.routed
+        if self._plan.config.aws.endpoints:
+            self._endpoints = Endpoints("endpoints", self._around, network, self._child)
         return network.made
 
     def _store(self, bundle: Bundle) -> None:
@@ -141,13 +158,13 @@ class RedisHaCluster(pulumi.ComponentResource):
         """Make them one after another: each waits until the one before is in sync."""
         image = newest_image(self._plan, self)
         made: list[tuple[Member, Machine]] = []
-        for member, zone, subnet in zip(
+        for member, zone, interface in zip(
             members(self._plan),
             zones_of(self._plan.config.aws),
-            self._network.subnet_ids,
+            self._interfaces,
             strict=True,
         ):
-            args = self._machine_args(member, zone, subnet, image, made)
+            args = self._machine_args(member, zone, interface, image, made)
             made.append((member, Machine(member.data.name, args, self._child)))
         return made
 
@@ -155,7 +172,7 @@ class RedisHaCluster(pulumi.ComponentResource):
         self,
         member: Member,
         zone: str,
-        subnet: pulumi.Input[str],
+        interface: aws.ec2.NetworkInterface,
         image: pulumi.Output[str],
         made: Sequence[tuple[Member, Machine]],
     ) -> MachineArgs:
@@ -172,8 +189,7 @@ class RedisHaCluster(pulumi.ComponentResource):
             around=self._around,
             member=member,
             zone=zone,
-            subnet_id=subnet,
-            group_id=self.groups.nodes.id,
+            interface=interface,
             key=self._keys.data,
             profile=role.profile,
             image=image,
@@ -250,7 +266,7 @@ def _named_network(plan: Plan) -> ExistingNetwork | None:
     settings = plan.config.aws
     if not settings.vpc_id:
         return None
-    return ExistingNetwork(settings.vpc_id, settings.subnet_ids, settings.route_table_ids)
+    return ExistingNetwork(settings.vpc_id, settings.subnet_ids)
 
 
 def _described(node: Node) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.targets.aws.files import Member
+from infra.targets.aws.managed import once_managed
 from infra.targets.aws.surroundings import Surroundings
 from infra.targets.aws.user_data import BootPlaces, user_data
 
@@ -35,8 +36,35 @@ class Boot:
 
 
 @dataclass(frozen=True)
+class InterfaceArgs:
+    """A machine's place in the network: its subnet, and the group that lets others in."""
+
+    around: Surroundings
+    member: Member
+    subnet_id: pulumi.Input[str]
+    group_id: pulumi.Input[str]
+
+
+def fixed_interface(args: InterfaceArgs, opts: pulumi.ResourceOptions) -> aws.ec2.NetworkInterface:
+    """Declare the interface that has a machine's address, whatever instance it is at.
+
+    Apart from the machine, since it comes before whatever else takes addresses of the subnet.
+    """
+    name = args.member.data.name
+    return aws.ec2.NetworkInterface(
+        f"{name}-interface",
+        subnet_id=args.subnet_id,
+        private_ips=[args.member.data.host],
+        security_groups=[args.group_id],
+        description=f"{name} of {args.around.base}",
+        tags=args.around.tags(name),
+        opts=opts,
+    )
+
+
+@dataclass(frozen=True)
 class MachineArgs:
-    """A machine of the plan: its zone's place in the network, its rights, what it boots with.
+    """A machine of the plan: its place in the network, its rights, what it boots with.
 
     `boot` is what user-data says; `before` must be there, `after` must be ready before it is made.
     """
@@ -44,8 +72,7 @@ class MachineArgs:
     around: Surroundings
     member: Member
     zone: str
-    subnet_id: pulumi.Input[str]
-    group_id: pulumi.Input[str]
+    interface: aws.ec2.NetworkInterface
     key: pulumi.Input[str]
     profile: pulumi.Input[str]
     image: pulumi.Input[str]
@@ -68,21 +95,10 @@ class Machine(pulumi.ComponentResource):
         self._name = name
         self._tags = args.around.tags(name)
         self.volume = self._make_volume()
-        self.instance = self._make_instance(self._make_interface())
+        self.instance = self._make_instance(args.interface)
         attached = self._attach()
         self.ready = self._gate(attached)
         self.register_outputs({"address": args.member.data.host, "instance": self.instance.id})
-
-    def _make_interface(self) -> aws.ec2.NetworkInterface:
-        return aws.ec2.NetworkInterface(
-            f"{self._name}-interface",
-            subnet_id=self._args.subnet_id,
-            private_ips=[self._args.member.data.host],
-            security_groups=[self._args.group_id],
-            description=f"{self._name} of {self._args.around.base}",
-            tags=self._tags,
-            opts=pulumi.ResourceOptions(parent=self),
-        )
 
     def _make_volume(self) -> aws.ebs.Volume:
         settings = self._args.around.plan.config.aws
@@ -172,7 +188,10 @@ class Machine(pulumi.ComponentResource):
         )
 
     def _gate(self, attached: pulumi.Resource) -> aws.ssm.Association:
-        """Wait, through Systems Manager, until the node says that it is in sync."""
+        """Wait, through Systems Manager, until the node says that it is in sync.
+
+        An association that is made too early can be taken for done: see infra.targets.aws.managed.
+        """
         return aws.ssm.Association(
             f"{self._name}-ready",
             name="AWS-RunShellScript",
@@ -188,5 +207,6 @@ class Machine(pulumi.ComponentResource):
                 # whose wait failed: without the engine's name for that the next `up` would take
                 # it for done, since nothing of it has changed.
                 replace_on_changes=["targets", "#initerror"],
+                hooks=once_managed(self._args.around.plan.config.aws.region),
             ),
         )

@@ -1,12 +1,15 @@
 """A network without a way out: private subnets in three zones and endpoints to what nodes need.
 
+Of a VPC that others use as well nothing is changed, and no endpoint goes into it: an endpoint's
+private names and S3's route are for the whole VPC, and these let only this cluster through.
+
 There is no internet gateway and no NAT. Nodes reach their bucket through the S3 gateway endpoint,
 which costs nothing, and five AWS services through interface endpoints: what can't be reached can't
 be used to carry data away.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pulumi
 import pulumi_aws as aws
@@ -18,11 +21,10 @@ from infra.zones import subnets_of, zones_of
 
 @dataclass(frozen=True)
 class ExistingNetwork:
-    """A VPC of the caller's: one subnet for each zone, and where the S3 endpoint's route goes."""
+    """A VPC of the caller's: one subnet for each zone, with a way to the services of AWS."""
 
     vpc_id: pulumi.Input[str]
     subnet_ids: Sequence[pulumi.Input[str]]
-    route_table_ids: Sequence[pulumi.Input[str]] = field(default_factory=tuple)
 
 
 class Network(pulumi.ComponentResource):
@@ -48,10 +50,10 @@ class Network(pulumi.ComponentResource):
         aws.ec2.DefaultSecurityGroup(
             "default-group", vpc_id=self._vpc.id, tags=around.tags("default"), opts=self._child
         )
-        routes = aws.ec2.RouteTable(
+        self.routes = aws.ec2.RouteTable(
             "routes", vpc_id=self._vpc.id, tags=around.tags("routes"), opts=self._child
         )
-        self.made = ExistingNetwork(self._vpc.id, self._subnets(routes), (routes.id,))
+        self.made = ExistingNetwork(self._vpc.id, self._subnets(self.routes))
         self.register_outputs({"vpcId": self._vpc.id, "subnetIds": list(self.made.subnet_ids)})
 
     def _subnets(self, routes: aws.ec2.RouteTable) -> list[pulumi.Output[str]]:
@@ -80,42 +82,49 @@ class Network(pulumi.ComponentResource):
 
 
 class Endpoints(pulumi.ComponentResource):
-    """The nodes' only ways out: S3 by a route, the other services by an address in each subnet."""
+    """The nodes' only ways out: S3 by a route, the other services by an address in each subnet.
+
+    `all` are those that are there; `open_services` adds the addresses.
+    """
 
     def __init__(
         self,
         name: str,
         around: Surroundings,
-        network: ExistingNetwork,
+        network: Network,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("redis-ha:aws:Endpoints", name, None, opts)
         self._around = around
-        self._network = network
+        self._network = network.made
         self._child = pulumi.ResourceOptions(parent=self)
         self.group = aws.ec2.SecurityGroup(
             "endpoints-group",
             name=f"{around.base}-endpoints",
             description="Interface endpoints, for the nodes only",
-            vpc_id=network.vpc_id,
+            vpc_id=self._network.vpc_id,
             tags=around.tags("endpoints"),
             opts=self._child,
         )
         store = aws.ec2.VpcEndpoint(
             "endpoint-s3",
-            vpc_id=network.vpc_id,
+            vpc_id=self._network.vpc_id,
             vpc_endpoint_type="Gateway",
             service_name=self._service("s3"),
-            route_table_ids=list(network.route_table_ids),
+            route_table_ids=[network.routes.id],
             policy=around.place.apply(store_endpoint_policy),
             tags=around.tags("s3"),
             opts=self._child,
         )
         self.store_prefix_list = store.prefix_list_id
-        self.all: list[pulumi.Resource] = [store, *map(self._interface, ENDPOINT_ACTIONS)]
+        self.all: list[pulumi.Resource] = [store]
         self.register_outputs({"groupId": self.group.id})
 
-    def _interface(self, service: str) -> aws.ec2.VpcEndpoint:
+    def open_services(self, after: Sequence[pulumi.Resource]) -> None:
+        """Add the services' endpoints, which take any address that is free: `after` has its own."""
+        self.all += [self._interface(service, after) for service in ENDPOINT_ACTIONS]
+
+    def _interface(self, service: str, after: Sequence[pulumi.Resource]) -> aws.ec2.VpcEndpoint:
         return aws.ec2.VpcEndpoint(
             f"endpoint-{service}",
             vpc_id=self._network.vpc_id,
@@ -126,7 +135,7 @@ class Endpoints(pulumi.ComponentResource):
             private_dns_enabled=True,
             policy=self._around.place.apply(lambda place: endpoint_policy(place, service)),
             tags=self._around.tags(service),
-            opts=self._child,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=list(after)),
         )
 
     def _service(self, name: str) -> str:

@@ -34,9 +34,11 @@ class NodeRole(pulumi.ComponentResource):
         super().__init__("redis-ha:aws:NodeRole", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         around = args.around
+        # The account's regions share one space of names, of at most 64 characters.
+        global_name = f"{around.base}-{around.plan.config.aws.region}-{args.machine}"
         role = aws.iam.Role(
             f"{name}-role",
-            name=f"{around.base}-{args.machine}",
+            name=global_name,
             description=f"{args.machine} of {around.base}",
             assume_role_policy=trust_policy(),
             permissions_boundary=around.plan.config.aws.permissions_boundary or None,
@@ -53,7 +55,7 @@ class NodeRole(pulumi.ComponentResource):
         )
         self.profile = aws.iam.InstanceProfile(
             f"{name}-profile",
-            name=f"{around.base}-{args.machine}",
+            name=global_name,
             role=role.name,
             tags=around.tags(args.machine),
             opts=child,

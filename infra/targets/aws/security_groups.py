@@ -98,7 +98,7 @@ class SecurityGroups(pulumi.ComponentResource):
     def _to_services(self) -> None:
         endpoints, https = self._args.endpoints, Ports("services", HTTPS_PORT, HTTPS_PORT)
         if endpoints is None:
-            # The VPC's own endpoints: where they are is its owner's to know, and so are the routes.
+            # The VPC's own endpoints or NAT: where they are is its owner's to know, as are routes.
             self._egress("nodes-services", self.nodes.id, https, cidr_ipv4="0.0.0.0/0")
             return
         self._let_out("nodes-services", self.nodes.id, https, to=endpoints.group.id)

@@ -24,3 +24,7 @@ class Surroundings:
         """Give the tags of a resource; they don't need the account."""
         aws = self.plan.config.aws
         return Place("", aws.region, self.base, dict(aws.tags)).tagged(name, **more)
+
+    def own_tags(self, name: str) -> Mapping[str, str]:
+        """Give the stack's tags alone: an object in S3 takes ten, the operator may set fifty."""
+        return Place("", self.plan.config.aws.region, self.base).tagged(name)

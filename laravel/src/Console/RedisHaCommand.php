@@ -8,13 +8,15 @@ use Illuminate\Console\Command;
 use RedisHa\Laravel\Clock;
 use RedisHa\Laravel\Errors\AccessDenied;
 use RedisHa\Laravel\Errors\NoMaster;
-use RedisHa\Laravel\Errors\RedisHaException;
 use RedisHa\Laravel\RedisHaService;
+use RedisException;
+use Symfony\Component\Console\Output\OutputInterface;
 
 /**
  * `php artisan redis:ha`: the cluster as this application sees it.
  *
- * Exit codes: 0 healthy or done, 1 degraded or failed, 2 down or bad usage.
+ * With --json standard output has JSON only, one object a line; an error is {"error": TEXT}. Exit
+ * codes: 0 healthy or done, 1 degraded or failed, 2 down or bad usage.
  */
 final class RedisHaCommand extends Command
 {
@@ -27,7 +29,7 @@ final class RedisHaCommand extends Command
         {--interval=5 : seconds between two looks of monitor}
         {--duration=0 : seconds that monitor runs, 0 for ever}
         {--json : print JSON, one object a line}
-        {--yes : do not ask before a failover}';
+        {--yes : do not ask before a failover; --json never asks}';
 
     protected $description = 'Show the Redis cluster, watch it, or switch its master over without loss';
 
@@ -42,8 +44,8 @@ final class RedisHaCommand extends Command
                 'failover' => $this->failover($switchover),
                 default => $this->usage(),
             };
-        } catch (RedisHaException $error) {
-            $this->error($error->getMessage());
+        } catch (RedisException $error) {
+            $this->complain($error->getMessage());
 
             return $error instanceof NoMaster || $error instanceof AccessDenied ? self::DOWN : self::DEGRADED;
         }
@@ -127,27 +129,52 @@ final class RedisHaCommand extends Command
 
     private function failover(Switchover $switchover): int
     {
+        $json = (bool) $this->option('json');
+        if ($json && ! $this->option('yes')) {
+            $this->complain('failover --json does not ask: say --yes, too');
+
+            return self::DOWN;
+        }
         if (! $this->option('yes') && ! $this->confirm('Hand the mastership to a replica, without losing a write?')) {
             return self::DEGRADED;
         }
-
-        return $switchover->run(
-            (bool) $this->option('json'),
-            fn (string $text): mixed => $this->output->write($text),
+        $said = $complaints = '';
+        $code = $switchover->run(
+            $json,
+            function (string $text) use (&$said): void {
+                $said .= $text;
+                $this->output->write($text, false, OutputInterface::OUTPUT_RAW);
+            },
+            static function (string $text) use (&$complaints): void {
+                $complaints .= $text;
+                file_put_contents('php://stderr', $text);
+            },
         );
+        if ($json && $code !== self::HEALTHY && trim($said) === '') {
+            $this->complain(trim($complaints) ?: "redis-ha failover ended with exit code {$code}");
+        }
+
+        return $code;
     }
 
     private function usage(): int
     {
-        $this->error('redis:ha status|health|stats|failover|monitor --interval=SECONDS --duration=SECONDS');
+        $this->complain('redis:ha status|health|stats|failover|monitor --interval=SECONDS --duration=SECONDS');
 
         return self::DOWN;
+    }
+
+    private function complain(string $text): void
+    {
+        $this->option('json') ? $this->json(['error' => $text]) : $this->error($text);
     }
 
     /** @param array<string, mixed> $document */
     private function json(array $document): void
     {
-        $this->line((string) json_encode($document, JSON_UNESCAPED_SLASHES | JSON_THROW_ON_ERROR));
+        $how = JSON_UNESCAPED_SLASHES | JSON_INVALID_UTF8_SUBSTITUTE | JSON_THROW_ON_ERROR;
+        // Raw: Symfony would take <words> in it for its own marks.
+        $this->output->writeln(json_encode($document, $how), OutputInterface::OUTPUT_RAW);
     }
 
     /** @param list<string> $problems */

@@ -7,6 +7,8 @@ namespace RedisHa\Laravel\Console;
 use Closure;
 use Illuminate\Contracts\Config\Repository;
 use RedisHa\Laravel\Errors\BadSetting;
+use RedisHa\Laravel\Errors\CallTimedOut;
+use Symfony\Component\Process\Exception\ProcessTimedOutException;
 use Symfony\Component\Process\ExecutableFinder;
 use Symfony\Component\Process\Process;
 
@@ -26,11 +28,12 @@ final class Switchover
 
     /**
      * Run it with the application's environment (it needs REDIS_OPERATOR_USERNAME and _PASSWORD, or
-     * an env file) and return its exit code; throws BadSetting when it is not installed.
+     * an env file) and return its exit code; throws BadSetting when it is not installed, CallTimedOut.
      *
-     * @param Closure(string): mixed $print
+     * @param Closure(string): mixed $print what it prints, while it runs
+     * @param Closure(string): mixed $complain the same, of its standard error
      */
-    public function run(bool $json, Closure $print): int
+    public function run(bool $json, Closure $print, Closure $complain): int
     {
         $command = (string) $this->config->get('redis-ha.command', 'redis-ha');
         $path = is_executable($command) ? $command : (new ExecutableFinder())->find($command);
@@ -42,8 +45,19 @@ final class Switchover
                 'install the Python package redis-ha, or run `redis-ha failover` where it is installed',
             );
         }
-        $process = new Process([$path, 'failover', '--yes', ...($json ? ['--json'] : [])], null, null, null, self::SECONDS);
-
-        return $process->run(static fn (string $type, string $text): mixed => $print($text));
+        $words = [$path, 'failover', '--yes', ...($json ? ['--json'] : [])];
+        try {
+            return (new Process($words, null, null, null, self::SECONDS))->run(
+                static fn (string $type, string $text): mixed
+                    => $type === Process::ERR ? $complain($text) : $print($text),
+            );
+        } catch (ProcessTimedOutException) {
+            throw new CallTimedOut(
+                'run',
+                "{$path} failover",
+                'not done within ' . self::SECONDS . ' s',
+                'see `php artisan redis:ha status` for who is the master',
+            );
+        }
     }
 }

@@ -11,7 +11,7 @@ use Throwable;
  * What was attempted, on what, why it failed and what to do; phpredis's own error is the previous.
  *
  * Every error of this package is one, and a RedisException, which applications catch already:
- * BadSetting, AccessDenied, NoMaster, CallTimedOut, OutcomeUnknown.
+ * BadSetting, AccessDenied, NoMaster, CallTimedOut, OutcomeUnknown, TransactionLost.
  */
 abstract class RedisHaException extends RedisException
 {

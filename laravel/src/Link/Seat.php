@@ -14,6 +14,8 @@ final class Seat
     /** Idle for so long (s), the server may have closed it (`timeout`), or be gone. */
     private const IDLE = 1.0;
 
+    /** Given up: nothing that was said on it holds any more. */
+    public bool $dropped = false;
     private float $usedAt;
 
     public function __construct(

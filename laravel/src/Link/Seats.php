@@ -64,6 +64,7 @@ final class Seats
     /** Give up a connection on which something went wrong: what it would answer next is unknown. */
     public function drop(Seat $seat): void
     {
+        $seat->dropped = true;
         if ($seat->replica) {
             unset($this->replicas[(string) $seat->address]);
             $this->readers->shun($seat->address);

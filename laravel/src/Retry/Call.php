@@ -8,6 +8,7 @@ use RedisHa\Laravel\Errors\AccessDenied;
 use RedisHa\Laravel\Errors\CallTimedOut;
 use RedisHa\Laravel\Errors\OutcomeUnknown;
 use RedisHa\Laravel\Errors\RedisHaException;
+use RedisHa\Laravel\Errors\TransactionLost;
 use RedisException;
 
 /** One call: its time, what it has sent, and what its errors lead to. */
@@ -21,7 +22,7 @@ final class Call
     /** Where the attempt goes. */
     public string $place = 'the cluster';
     private int $effects = 0;
-    private bool $lastHasEffect = false;
+    private Effect $last = Effect::None;
     private int $uncertain = 0;
 
     public function __construct(
@@ -45,14 +46,14 @@ final class Call
     {
         $this->attempts++;
         $this->effects = 0;
-        $this->lastHasEffect = false;
+        $this->last = Effect::None;
     }
 
-    /** Note a command that is about to be sent. */
-    public function sends(bool $harmless): void
+    /** Note what is about to be sent. */
+    public function sends(Effect $effect): void
     {
-        $this->effects += (int) ! $harmless;
-        $this->lastHasEffect = ! $harmless;
+        $this->effects += (int) ($effect !== Effect::None);
+        $this->last = $effect;
     }
 
     /** Return when the attempt may be repeated; else throw what the caller shall see. */
@@ -65,9 +66,10 @@ final class Call
         if ($meaning === Meaning::Denied) {
             throw self::denied($this->place, $error);
         }
-        $effects = $this->effects - (int) ($meaning === Meaning::Refused && $this->lastHasEffect);
+        $wasRefused = $this->last !== Effect::None && ! $this->last->mayBeApplied($meaning);
+        $effects = $this->effects - (int) $wasRefused;
         if ($effects > 0 && ! ($this->repeatable && $this->uncertain < self::UNCERTAIN_RETRIES)) {
-            throw $this->unknown($error);
+            throw self::unknown($this->place, $error);
         }
         $this->uncertain += (int) ($effects > 0);
         if ($this->isOver($now)) {
@@ -110,6 +112,30 @@ final class Call
         );
     }
 
+    /** Build the error of writes of which nobody knows whether they were applied. */
+    public static function unknown(string $place, RedisException $error): OutcomeUnknown
+    {
+        return new OutcomeUnknown(
+            'call',
+            $place,
+            self::plain($error) . ', after a write or a pipeline had been sent',
+            'see what was applied; what is declared idempotent is repeated for you',
+            $error,
+        );
+    }
+
+    /** Build the error of a transaction whose connection is gone before its EXEC. */
+    public static function lost(string $place, string $command, RedisException $error): TransactionLost
+    {
+        return new TransactionLost(
+            'send',
+            strtoupper($command) . " to {$place}",
+            self::plain($error) . ', and WATCH and MULTI are gone with the connection',
+            'nothing of the transaction was applied: begin it anew, from WATCH on',
+            $error,
+        );
+    }
+
     private function meaning(RedisException $error): Meaning
     {
         if ($error instanceof RedisHaException) {
@@ -120,17 +146,6 @@ final class Call
         $wanted = $this->onReplica && str_starts_with($error->getMessage(), 'READONLY');
 
         return $wanted ? Meaning::Callers : $meaning;
-    }
-
-    private function unknown(RedisException $error): OutcomeUnknown
-    {
-        return new OutcomeUnknown(
-            'call',
-            $this->place,
-            self::plain($error) . ', after a write had been sent',
-            'see whether it was applied; what is declared idempotent is repeated for you',
-            $error,
-        );
     }
 
     /** Laravel's queue worker ends when a message holds certain words on lost connections. */

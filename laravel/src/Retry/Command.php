@@ -16,7 +16,7 @@ final class Command
         . 'hscan lrange llen lindex lget lpos scard sismember smismember smembers srandmember sscan sinter sunion '
         . 'sdiff zcard zcount zlexcount zrange zrangebyscore zrangebylex zrevrange zrevrangebyscore '
         . 'zrevrangebylex zrank zrevrank zscore zmscore zrandmember zscan xlen xrange xrevrange xread xpending '
-        . 'xinfo pfcount geopos geodist geohash script';
+        . 'xinfo pfcount geopos geodist geohash script multi discard';
     /** Commands whose last argument says for how many seconds they may block. */
     private const BLOCKING = ['blpop', 'brpop', 'brpoplpush', 'blmove', 'bzpopmin', 'bzpopmax'];
     /** Commands whose first argument does. */
@@ -57,8 +57,8 @@ final class Command
     /** Say whether any replica can serve it; a cursor means something only to the node that gave it. */
     public function isRead(): bool
     {
-        $elsewhere = ['auth', 'select', 'client', 'script', 'watch', 'unwatch', 'wait', 'role', 'info', 'touch',
-            'scan', 'hscan', 'sscan', 'zscan'];
+        $elsewhere = ['auth', 'select', 'client', 'script', 'watch', 'unwatch', 'multi', 'discard', 'wait', 'role',
+            'info', 'touch', 'scan', 'hscan', 'sscan', 'zscan'];
 
         return $this->isHarmless() && ! in_array($this->name, $elsewhere, true);
     }

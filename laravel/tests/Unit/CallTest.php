@@ -10,6 +10,7 @@ use RedisHa\Laravel\Errors\AccessDenied;
 use RedisHa\Laravel\Errors\CallTimedOut;
 use RedisHa\Laravel\Errors\OutcomeUnknown;
 use RedisHa\Laravel\Retry\Call;
+use RedisHa\Laravel\Retry\Effect;
 use RedisHa\Laravel\Retry\Meaning;
 
 final class CallTest extends TestCase
@@ -33,16 +34,48 @@ final class CallTest extends TestCase
         self::sent(2)->failed(new RedisException('READONLY You can\'t'), 1.0);
     }
 
+    public function testARefusedPipelineIsNotAsItsFirstPartMayHaveBeenApplied(): void
+    {
+        $call = self::sent(0);
+        $call->sends(Effect::Parts);
+        $this->expectException(OutcomeUnknown::class);
+        $call->failed(new RedisException('READONLY You can\'t'), 1.0);
+    }
+
+    public function testNorIsARefusedPipelineDeclaredIdempotentForEver(): void
+    {
+        $call = new Call(10.0, 0.0, repeatable: true);
+        foreach ([1, 2] as $attempt) {
+            $call->begin();
+            $call->sends(Effect::Parts);
+            $refusal = new RedisException('NOREPLICAS Not enough good replicas to write.');
+            self::assertSame(Meaning::Refused, $call->failed($refusal, 1.0), "attempt {$attempt}");
+        }
+        $call->begin();
+        $call->sends(Effect::Parts);
+        $this->expectException(OutcomeUnknown::class);
+        $call->failed(new RedisException('READONLY You can\'t'), 1.0);
+    }
+
+    public function testARefusedTransactionIsRepeated(): void
+    {
+        $call = self::sent(0);
+        $call->sends(Effect::None);
+        $call->sends(Effect::Whole);
+        $refusal = new RedisException('EXECABORT Transaction discarded because of: READONLY You can\'t');
+        self::assertSame(Meaning::Refused, $call->failed($refusal, 1.0));
+    }
+
     public function testWhatIsDeclaredIdempotentIsRepeatedTwiceAtMost(): void
     {
         $call = new Call(10.0, 0.0, repeatable: true);
         foreach ([1, 2] as $attempt) {
             $call->begin();
-            $call->sends(harmless: false);
+            $call->sends(Effect::Whole);
             self::assertSame(Meaning::Lost, $call->failed(new RedisException(self::GONE), 1.0), "attempt {$attempt}");
         }
         $call->begin();
-        $call->sends(harmless: false);
+        $call->sends(Effect::Whole);
         $this->expectException(OutcomeUnknown::class);
         $call->failed(new RedisException(self::GONE), 1.0);
     }
@@ -100,7 +133,7 @@ final class CallTest extends TestCase
         $call = new Call(10.0, 0.0, repeatable: false);
         $call->begin();
         for ($n = 0; $n < $writes; $n++) {
-            $call->sends(harmless: false);
+            $call->sends(Effect::Whole);
         }
 
         return $call;

@@ -151,6 +151,31 @@ def test_a_pause_that_a_killed_restore_left_is_ended(
     assert_calm(cluster, worker)
 
 
+def test_a_hold_whose_journal_is_lost_is_none_to_put_back(
+    shared: Shared, snapshot: tuple[str, list[str], list[int]]
+) -> None:
+    """Another machine's restore was killed: what it set is not what was there before."""
+    cluster, worker = shared
+    identity, _, _ = snapshot
+    dataset.replace(cluster)
+    replaced = cluster.digest()
+    worker.kill_at("attach", identity)
+    (worker.state / "restore-journal.json").unlink()
+
+    refused = worker.restore(identity)
+    assert refused.code == 7
+    assert "another restore holds this cluster" in refused.complaint
+    assert worker.restore("--undo").code == 7
+    assert worker.restore("--undo", "--force").code == 2
+
+    words = ("--undo", "--force", "--down-after", "5000", "--min-replicas", "1")
+    finished = worker.restore(*words)
+    assert finished.code == 0, finished.stderr
+    assert cluster.digests() == [replaced] * 3
+    assert_calm(cluster, worker)
+    assert worker.restore(*words).code == 7
+
+
 def test_undo_without_a_key_says_that_the_safety_snapshot_is_needed(
     shared: Shared, snapshot: tuple[str, list[str], list[int]]
 ) -> None:

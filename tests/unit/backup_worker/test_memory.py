@@ -1,4 +1,4 @@
-"""How much memory may be taken: the least of what machine and container leave."""
+"""How much memory may be taken: the least of what machine, container and unit leave."""
 
 from pathlib import Path
 
@@ -25,30 +25,74 @@ def group(directory: Path, files: dict[str, str]) -> Path:
 
 
 def test_without_a_limit_it_is_the_machines(meminfo: Path, tmp_path: Path) -> None:
-    assert memory.available(meminfo=meminfo, cgroups=tmp_path / "none") == 8 * GIB
-    free = group(tmp_path, {"memory.max": "max", "memory.current": "5", "memory.stat": "anon 5"})
-    assert memory.available(meminfo=meminfo, cgroups=free) == 8 * GIB
+    alone = tmp_path / "membership"
+    alone.write_text("0::/\n")
+    assert free(meminfo, tmp_path / "none", alone) == 8 * GIB
+    unlimited = group(tmp_path, v2("max"))
+    assert free(meminfo, unlimited, alone) == 8 * GIB
+    assert free(meminfo, unlimited, tmp_path / "none") == 8 * GIB
+
+
+def free(meminfo: Path, cgroups: Path, membership: Path) -> int:
+    return memory.available(meminfo=meminfo, cgroups=cgroups, membership=membership)
+
+
+def v2(
+    limit: object, folder: str = "", *, used: int = GIB, cache: int = GIB // 2
+) -> dict[str, str]:
+    return {
+        f"{folder}memory.max": str(limit),
+        f"{folder}memory.current": str(used),
+        f"{folder}memory.stat": f"anon 1\ninactive_file {cache}",
+    }
+
+
+def v1(
+    limit: object, folder: str = "", *, used: int = GIB, cache: int = GIB // 2
+) -> dict[str, str]:
+    return {
+        f"memory/{folder}memory.limit_in_bytes": str(limit),
+        f"memory/{folder}memory.usage_in_bytes": str(used),
+        f"memory/{folder}memory.stat": f"inactive_file 7\ntotal_inactive_file {cache}",
+    }
+
+
+UNIT = "system.slice/redis-ha-worker.service/"
+NO_LIMIT = 0x7FFFFFFFFFFFF000
 
 
 @pytest.mark.parametrize(
-    "files",
+    ("files", "membership"),
     [
-        {
-            "memory.max": str(2 * GIB),
-            "memory.current": str(GIB),
-            "memory.stat": f"anon 1\ninactive_file {GIB // 2}",
-        },
-        {
-            "memory/memory.limit_in_bytes": str(2 * GIB),
-            "memory/memory.usage_in_bytes": str(GIB),
-            "memory/memory.stat": f"inactive_file 7\ntotal_inactive_file {GIB // 2}",
-        },
+        # A container with groups of its own, of either version.
+        (v2(2 * GIB), "0::/"),
+        (v1(2 * GIB), "3:cpu,cpuacct:/\n2:memory:/"),
+        # A container that knows the host's names, and sees its own group at the root.
+        (v1(2 * GIB), "4:memory:/docker/1234\n1:name=systemd:/docker/1234"),
+        (v2(2 * GIB), "0::/../1234"),
+        # A unit on a machine: its root has no limit, and with version 2 not even the file.
+        (v2(2 * GIB, UNIT), "0::/system.slice/redis-ha-worker.service"),
+        (
+            v2("max", UNIT) | v2(2 * GIB, "system.slice/"),
+            "0::/system.slice/redis-ha-worker.service",
+        ),
+        (
+            v1(NO_LIMIT) | v1(2 * GIB, UNIT) | v1(NO_LIMIT, "system.slice/"),
+            "9:pids:/\n4:memory:/system.slice/redis-ha-worker.service\n0::/",
+        ),
+        # The least of them, whichever it is.
+        (
+            v2(3 * GIB, UNIT, used=GIB) | v2(4 * GIB, "system.slice/", used=3 * GIB),
+            "0::/system.slice/redis-ha-worker.service",
+        ),
     ],
 )
 def test_a_limit_counts_without_the_page_cache(
-    meminfo: Path, tmp_path: Path, files: dict[str, str]
+    meminfo: Path, tmp_path: Path, files: dict[str, str], membership: str
 ) -> None:
-    assert memory.available(meminfo=meminfo, cgroups=group(tmp_path, files)) == GIB + GIB // 2
+    own = tmp_path / "membership"
+    own.write_text(membership + "\n")
+    assert free(meminfo, group(tmp_path, files), own) == GIB + GIB // 2
 
 
 def test_this_machine_has_some() -> None:

@@ -9,7 +9,7 @@ import pytest
 from backup_worker.catalog import Catalog
 from backup_worker.clock import Clocks
 from backup_worker.demand import Demand
-from backup_worker.errors import BackupError, ClusterUnreachable, StoreUnreachable
+from backup_worker.errors import BackupError, ClusterUnreachable, StoreFull, StoreUnreachable
 from backup_worker.manifest import Kind, Manifest, proof_key
 from backup_worker.proving import proof as proofs
 from backup_worker.rounds import Rounds
@@ -47,6 +47,9 @@ class Stage:
 
     demand: Demand = field(init=False)
     pruned: int = 0
+    # How often the store is full yet, and how much pruning removes.
+    full: int = 0
+    past: int = 0
     # Called in the middle of a snapshot.
     meanwhile: Callable[[], None] = lambda: None
 
@@ -67,6 +70,9 @@ class Stage:
     def take(self, kind: Kind) -> Taken:
         if self.failure is not None:
             raise self.failure
+        if self.full:
+            self.full -= 1
+            raise unreachable(StoreFull)
         age = (NOW - self.times.wall).total_seconds() / 3600
         manifest = replace(made(age, nonce=len(self.taken) + 1), kind=kind)
         self.times.sleep(10)
@@ -75,8 +81,9 @@ class Stage:
         proof = None if self.proven is None else proof_of(manifest, proven=self.proven)
         return Taken(manifest, proof)
 
-    def prune(self) -> None:
+    def prune(self) -> int:
         self.pruned += 1
+        return self.past
 
 
 @pytest.fixture
@@ -105,6 +112,28 @@ def test_a_restart_after_the_interval_takes_one(stage: Stage) -> None:
     publish(stage.store, stage.signer, made(1.1))
     stage.rounds().round()
     assert len(stage.taken) == 1
+
+
+def test_in_a_full_store_what_is_past_its_retention_makes_room(stage: Stage) -> None:
+    stage.full, stage.past = 1, 3
+    assert stage.rounds().round() == 3590
+    assert (len(stage.taken), stage.pruned) == (1, 2)
+
+
+def test_a_store_that_stays_full_is_tried_only_once_more(stage: Stage) -> None:
+    stage.full, stage.past = 9, 3
+    rounds = stage.rounds()
+    rounds.round()
+    assert (stage.full, stage.pruned, stage.taken) == (7, 1, [])
+    assert rounds.standing.problem
+
+
+def test_where_nothing_is_past_its_retention_a_full_store_is_not_filled_twice(
+    stage: Stage,
+) -> None:
+    stage.full = 9
+    stage.rounds().round()
+    assert (stage.full, stage.pruned) == (8, 1)
 
 
 def test_a_failed_proof_stays_known_until_another_snapshot_is_proven(stage: Stage) -> None:
@@ -252,7 +281,7 @@ def test_a_wish_outlives_a_failure(stage: Stage) -> None:
     assert stage.demand.open[1] == ""
 
 
-@pytest.mark.parametrize("kind", [ClusterUnreachable, StoreUnreachable])
+@pytest.mark.parametrize("kind", [ClusterUnreachable, StoreFull, StoreUnreachable])
 def test_a_failure_is_told_waited_on_and_tried_again(stage: Stage, kind: type[BackupError]) -> None:
     rounds = stage.rounds()
     stage.failure = unreachable(kind)

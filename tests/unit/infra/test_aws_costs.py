@@ -72,13 +72,29 @@ def test_what_is_brought_along_costs_nothing() -> None:
     assert of["keys and secrets"] == pytest.approx(4 * 0.4)
 
 
+def test_a_vpc_that_is_there_brings_its_own_ways_out() -> None:
+    existing = {
+        "vpcId": "vpc-0a",
+        "subnetIds": '["subnet-0a","subnet-0b","subnet-0c"]',
+        "subnetCidrs": '["10.1.1.0/24","10.1.2.0/24","10.1.3.0/24"]',
+    }
+    assert "interface endpoints" not in dollars(computed(**existing))
+
+
 def test_every_machine_that_is_allowed_has_a_price() -> None:
     allowed = {machine.name for machine in MACHINES.values() if not machine.below_minimum}
     assert read_prices().machine_hour.keys() == allowed
 
 
 @pytest.mark.parametrize(
-    "words", [[], ["instanceType=c6in.xlarge", "maxmemory=2gb", "nodeMemoryMb=6272"]]
+    "words",
+    [
+        [],
+        [
+            *("instanceType=c6in.xlarge", "maxmemory=2gb", "nodeMemoryMb=4864"),
+            "workerMemoryMb=2432",
+        ],
+    ],
 )
 def test_the_documented_sheets_are_the_computed_ones(
     words: list[str], capsys: pytest.CaptureFixture[str]

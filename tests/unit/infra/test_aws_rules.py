@@ -22,7 +22,14 @@ EXISTING = {
     "vpcId": "vpc-0a",
     "subnetIds": '["subnet-0a","subnet-0b","subnet-0c"]',
     "subnetCidrs": '["10.1.0.0/24","10.1.1.0/24","10.1.2.0/24"]',
-    "routeTableIds": '["rtb-0a"]',
+}
+
+
+MINIMUM = {
+    "instanceType": "c6in.xlarge",
+    "maxmemory": "2gb",
+    "nodeMemoryMb": 4864,
+    "workerMemoryMb": 2403,
 }
 
 
@@ -57,14 +64,21 @@ def test_the_committed_settings_pass_and_the_defaults_too() -> None:
         ({"nodeHost": 254}, [], ""),
         (EXISTING, [], ""),
         ({**EXISTING, "subnetIds": "[]"}, ["subnetIds"], "name 3 in subnetIds"),
-        ({**EXISTING, "routeTableIds": "[]"}, ["routeTableIds"], "endpoints to false"),
-        ({**EXISTING, "routeTableIds": "[]", "endpoints": "false"}, [], ""),
+        ({**EXISTING, "endpoints": "true"}, ["endpoints"], "pulumi config rm endpoints"),
+        ({**EXISTING, "endpoints": "false"}, [], ""),
+        ({"vpcCidr": "10.0.0.0/15"}, ["vpcCidr"], "a /16 or smaller"),
+        ({**EXISTING, "subnetCidrs": '["10.0.0.0/15","10.2.0.0/16","10.3.0.0/16"]'},
+         ["subnetCidrs"], "a /16 or smaller"),
+        ({**EXISTING, "vpcCidr": "10.0.0.0/8"}, [], ""),
         ({"subnetIds": '["subnet-0a"]'}, ["vpcId"], "set vpcId"),
         ({"instanceType": "x9.huge"}, ["instanceType"], "set one of c6in.xlarge"),
         ({"instanceType": "c7gn.large", "ioThreads": 2, "maxmemory": "256mb", "nodeMemoryMb": 896},
          ["instanceType"], "c6in.2xlarge"),
-        ({"instanceType": "c6in.xlarge"}, ["nodeMemoryMb"], "set it to 6272 or less"),
-        ({"instanceType": "c6in.xlarge", "nodeMemoryMb": 6272, "maxmemory": "2gb"}, [], ""),
+        ({"instanceType": "c6in.xlarge"}, ["nodeMemoryMb"], "set it to 1920 or less"),
+        ({**MINIMUM, "workerMemoryMb": 2402}, ["workerMemoryMb"], "set it to 2403 or more"),
+        ({**MINIMUM, "workerMemoryMb": 1024, "backupDrill": "false"}, [], ""),
+        ({**MINIMUM, "workerMemoryMb": 1024, "backupEnabled": "false"}, [], ""),
+        (MINIMUM, [], ""),
         ({"ioThreads": 9}, ["ioThreads"], "8 or less"),
         ({"volumeIops": 3000, "volumeThroughput": 1000}, ["volumeThroughput"], "4000 or more"),
         ({"volumeGb": 11}, ["volumeIops", "volumeGb"], "22 or more"),

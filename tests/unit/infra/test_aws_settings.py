@@ -137,13 +137,15 @@ def test_an_existing_vpc_is_used_and_nothing_of_it_made(packages: Path) -> None:
         vpcId="vpc-0a",
         subnetIds='["subnet-0a","subnet-0b","subnet-0c"]',
         subnetCidrs='["10.1.1.0/24","10.1.2.0/24","10.1.3.0/24"]',
-        routeTableIds='["rtb-0a"]',
     )
     for kind in ("Vpc", "Subnet", "RouteTable", "RouteTableAssociation", "DefaultSecurityGroup"):
         assert not graph.of_type(kind)
+    # Whatever else is in the VPC goes on reaching these services as it did.
+    assert not graph.of_type("VpcEndpoint")
+    out = graph.of_type("SecurityGroupEgressRule")["out-nodes-services"].inputs
+    assert (out["cidrIpv4"], out["fromPort"], out["toPort"]) == ("0.0.0.0/0", 443, 443)
     interface = graph.of_type("NetworkInterface")["redis-3-interface"].inputs
     assert (interface["subnetId"], interface["privateIps"]) == ("subnet-0c", ["10.1.3.11"])
-    assert graph.of_type("VpcEndpoint")["endpoint-s3"].inputs["routeTableIds"] == ["rtb-0a"]
     assert {g.inputs["vpcId"] for g in graph.of_type("SecurityGroup").values()} == {"vpc-0a"}
 
 
@@ -172,6 +174,16 @@ def test_two_stacks_share_no_name(packages: Path, graph: Graph) -> None:
 
     shared = {each for each in names(graph) & names(other) if each[1] != "bucket-id"}  # type: ignore[index]
     assert not shared
+
+
+def test_names_that_all_regions_share_differ_by_region_and_fit(packages: Path) -> None:
+    settings = {"namePrefix": "a" * 21, "region": "ap-southeast-4"}
+    longest, other = record_prod(packages, **settings), record_prod(packages)
+    for kind in ("Role", "InstanceProfile"):
+        names = {str(each.inputs["name"]) for each in longest.of_type(kind).values()}
+        assert len(names) == 3
+        assert all("ap-southeast-4" in name and len(name) <= 64 for name in names)
+        assert all("us-east-1" in str(r.inputs["name"]) for r in other.of_type(kind).values())
 
 
 def test_the_region_is_the_providers(packages: Path) -> None:
@@ -218,7 +230,6 @@ def test_another_program_takes_the_cluster_as_a_component(packages: Path) -> Non
             "vpcId": "vpc-0000",
             "subnetIds": '["subnet-0","subnet-1","subnet-2"]',
             "subnetCidrs": '["10.1.1.0/24","10.1.2.0/24","10.1.3.0/24"]',
-            "routeTableIds": '["rtb-0"]',
         }
         vpc = aws.ec2.Vpc("theirs", cidr_block="10.1.0.0/16")
         subnets = [
@@ -229,7 +240,7 @@ def test_another_program_takes_the_cluster_as_a_component(packages: Path) -> Non
         args = RedisHaClusterArgs(
             plan=make_plan(parse(ClusterConfig, settings)),
             bundle=find_bundle(packages),
-            network=ExistingNetwork(vpc.id, subnets, ["rtb-0a"]),
+            network=ExistingNetwork(vpc.id, subnets),
             clients=[group.id],
         )
         cluster = RedisHaCluster("redis", args, pulumi.ResourceOptions(depends_on=[vpc]))
@@ -241,6 +252,7 @@ def test_another_program_takes_the_cluster_as_a_component(packages: Path) -> Non
         graph.of_type("NetworkInterface")[f"{n}-interface"].inputs["subnetId"] for n in NODES
     ]
     assert subnets == ["their-1-id", "their-2-id", "their-3-id"]
+    assert not graph.of_type("VpcEndpoint")
     rules = graph.of_type("SecurityGroupIngressRule")
     assert rules["in-clients-1-redis"].inputs["referencedSecurityGroupId"] == "their-app-id"
     assert "env" in graph.secret_outputs

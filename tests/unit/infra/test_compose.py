@@ -262,6 +262,49 @@ def test_a_change_that_would_lose_data_or_the_key_to_it_is_refused(
     assert main([path, "--allowEngineChange", "redis-7"]) == 0
 
 
+def test_lost_secrets_take_no_key_to_the_backups_with_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, secrets = str(tmp_path), tmp_path / "secrets.json"
+    assert main([path]) == 0
+    identity, kept = tmp_path / "identity.txt", secrets.read_text()
+    key, made = identity.read_text(), (tmp_path / "written.json").read_text()
+    (recipient,) = json.loads(made)["recipients"]
+    secrets.unlink()
+    for _ in range(2):
+        assert main([path]) == 7
+        said = capsys.readouterr().err
+        assert "put secrets.json back" in said
+        assert f"--allowBackupKeyLoss {recipient}" in said
+        assert (identity.read_text(), (tmp_path / "written.json").read_text()) == (key, made)
+        assert not secrets.exists()
+    secrets.write_text(kept)
+    assert main([path]) == 0
+    assert identity.read_text() == key
+    secrets.unlink()
+    assert main([path, "--allowBackupKeyLoss", recipient]) == 0
+    assert identity.read_text() != key
+    # It was said of that key alone.
+    secrets.unlink()
+    assert main([path]) == 7
+
+
+def test_a_key_of_other_secrets_is_not_overwritten(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, identity = str(tmp_path), tmp_path / "identity.txt"
+    assert main([path]) == 0
+    key = identity.read_text()
+    for name in ("secrets.json", "written.json"):
+        (tmp_path / name).unlink()
+    assert main([path]) == 7
+    assert "move identity.txt to where you keep such keys" in capsys.readouterr().err
+    assert identity.read_text() == key
+    identity.rename(tmp_path / "old-key.txt")
+    assert main([path]) == 0
+    assert identity.read_text() != key
+
+
 def test_a_damaged_folder_is_told_and_left(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from infra.targets.aws import user_data
+from node.vm import layout
 from node.vm.errors import BootFailed
 from node.vm.layout import (
     CONFIG,
@@ -120,3 +121,9 @@ def test_a_volume_with_unknown_content_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(BootFailed, match="never formatted"):
         format_if_empty(volume)
     assert volume.read_bytes() == content
+
+
+def test_a_drill_that_is_out_of_memory_doesnt_end_the_worker() -> None:
+    """By default systemd stops a unit in which the kernel killed anything."""
+    unit = Path(layout.__file__).with_name("files") / unit_of("worker")
+    assert "OOMPolicy=continue" in unit.read_text().splitlines()

@@ -1,8 +1,10 @@
 """When the next machine of a rolling change may be touched."""
 
+import socket
+
 import pytest
 
-from node.vm.ready import Machine, judge, unlisted
+from node.vm.ready import ALONE_SECONDS, Company, Machine, judge, takes_connections, unlisted
 from redis_ha.connection import Address
 from redis_ha.discovery import NodeView
 
@@ -55,3 +57,40 @@ def test_every_sentinel_must_be_able_to_promote_every_replica_in_sync() -> None:
     assert str(first) in missing
     assert str(NEAR) in missing
     assert unlisted([NodeView(MASTER, problem="no answer")], {first: frozenset()}) == []
+
+
+@pytest.mark.parametrize(
+    ("health", "alone", "ready"),
+    [
+        # All machines were destroyed, their volumes kept: this one is the first of the new ones.
+        (WAITING, ALONE_SECONDS, True),
+        # Others may yet answer: they restart, or fail over.
+        (WAITING, ALONE_SECONDS - 1, False),
+        (WAITING, 0.0, False),
+        # Without its sentinel the next machine couldn't make a majority with it either.
+        ({**WAITING, "sentinel": "the sentinel doesn't answer"}, ALONE_SECONDS, False),
+    ],
+)
+def test_a_machine_with_old_data_goes_on_when_it_is_alone(
+    health: dict[str, str], *, alone: float, ready: bool
+) -> None:
+    machine = Machine(health, fresh_volume=False, sentinels=3, answering=1, alone_seconds=alone)
+    assert judge(machine).ready is ready
+
+
+def test_a_machine_is_alone_from_when_it_last_heard_of_another() -> None:
+    now = 100.0
+    company = Company(lambda: now)
+    assert company.alone(answering=False) == 0
+    now = 159.0
+    assert company.alone(answering=False) == 59
+    assert company.alone(answering=True) == 0
+    now = 200.0
+    assert company.alone(answering=False) == 41
+
+
+def test_who_listens_is_there_whatever_it_says() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = Address(*listener.getsockname())
+        assert takes_connections(address)
+    assert not takes_connections(address)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from redis_ha.cli.main import execute
 from redis_ha.logs.entry import PLAIN, Entry
-from redis_ha.logs.files import FileSource, find_files
+from redis_ha.logs.files import FileSource, find_files, rotated
 from redis_ha.logs.line import Line, parse
 from redis_ha.logs.merging import follow, merge
 from redis_ha.logs.opening import open_entries
@@ -175,6 +175,25 @@ def test_rotated_files_come_first_packed_ones_too(tmp_path: Path) -> None:
     assert [e.message for e in read] == ["0", "1", "2"]
 
 
+def pack(path: Path, text: str) -> bytes:
+    with gzip.open(path, "wt") as file:
+        file.write(text)
+    return path.read_bytes()
+
+
+def test_a_file_that_is_being_packed_is_read_once_from_the_one_that_is_whole(
+    tmp_path: Path,
+) -> None:
+    whole = tmp_path / "redis.log.1"
+    whole.write_text(SERVER + "\n")
+    packed = tmp_path / "redis.log.1.gz"
+    packed.write_bytes(pack(packed, SERVER + "\n")[:20])
+    (tmp_path / "redis.log").touch()
+    assert rotated(tmp_path / "redis.log") == [whole]
+    whole.unlink()
+    assert rotated(tmp_path / "redis.log") == [packed]
+
+
 def test_a_followed_file_is_followed_through_rotation(tmp_path: Path) -> None:
     path = tmp_path / "redis.log"
     path.write_text(SERVER + "\n")
@@ -283,3 +302,29 @@ def test_a_writer_of_lines_has_no_power_over_the_terminal(run: Run, tmp_path: Pa
     path.write_text(SERVER + " \x1b[2J\x07\n")
     done = run("logs", "--file", f"redis-1={path}")
     assert done.out.endswith("tls \\x1b[2J\\x07\n")
+
+
+@pytest.mark.parametrize("damage", ["cut", "junk", "bits"])
+@pytest.mark.parametrize("command", ["logs", "events"])
+def test_a_damaged_packed_file_hides_no_other_line(
+    run: Run, tmp_path: Path, damage: str, command: str
+) -> None:
+    packed = tmp_path / "sentinel-1.log.1.gz"
+    whole = pack(packed, "9:X 24 Nov 2026 11:00:00.000 # Failed\n" * 3)
+    damaged = {"cut": whole[:-12], "junk": b"no gzip at all", "bits": whole[:30] + b"\xff" * 40}
+    packed.write_bytes(damaged[damage])
+    (tmp_path / "sentinel-1.log").write_text(
+        "9:X 24 Nov 2026 12:00:00.000 # +sdown master mymaster 10.0.0.1 6379\n"
+    )
+    done = run(command, "--file", f"sentinel-1={tmp_path}/sentinel-1.log")
+    assert done.code == 0
+    assert "+sdown" in done.out
+    assert done.err.startswith(f"read {packed}: ")
+    assert "lines of it are missing" in done.err
+    assert len(done.err.splitlines()) == 1
+
+
+def test_a_folder_named_like_a_log_is_none(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "old.log").mkdir()
+    done = run("logs", "--file", f"redis-1={tmp_path}")
+    assert (done.code, "no file named log" in done.err) == (2, True)

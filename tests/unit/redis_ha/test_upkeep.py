@@ -129,6 +129,13 @@ def test_a_damaged_record_is_told_and_kept(tmp_path: Path, text: str) -> None:
     assert path.read_text() == text
 
 
+def test_a_place_that_can_hold_no_record_is_named(tmp_path: Path) -> None:
+    (tmp_path / "state").touch()
+    with pytest.raises(BadSetting, match="set XDG_STATE_HOME") as refused:
+        note(tmp_path / "state" / "redis-ha" / "record.json", deed("health", days_ago=0))
+    assert "record.json" in str(refused.value)
+
+
 def test_a_failover_test_leaves_a_deed_for_each_fault(tmp_path: Path) -> None:
     settings = LiveSettings(down_after=2.0, min_replicas=1, max_lag=1.0)
     page = tmp_path / "report.html"
@@ -260,6 +267,27 @@ def test_a_prometheus_is_asked_for_targets_rules_and_managers() -> None:
     with api() as url:
         seen = ask_prometheus(url)
     assert seen == Watch(targets=2, down=("b:2",), rules=3, firing=("Down",), managers=1)
+
+
+@pytest.mark.parametrize(
+    ("what", "answer"),
+    [
+        ("targets", {"activeTargets": {"a": 1}}),
+        ("targets", {"activeTargets": [1]}),
+        ("targets", {"activeTargets": [{"labels": [], "health": "down"}]}),
+        ("targets", []),
+        ("rules", {"groups": [{"rules": ["Down"]}]}),
+        ("rules", {"groups": [{"rules": None}]}),
+        ("alertmanagers", {"activeAlertmanagers": "three"}),
+        ("alertmanagers", None),
+    ],
+)
+def test_one_that_answers_otherwise_is_unknown(
+    what: str, answer: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(_Api.answers, what, answer)
+    with api() as url:
+        assert url in ask_prometheus(url).problem
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "ftp://127.0.0.1", "nonsense"])

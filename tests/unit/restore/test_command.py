@@ -57,6 +57,8 @@ WITH_FILE: list[dict[str, Any]] = [
         {"config": True, "output": "x.rdb"},
         {"config": True, "at": NOON},
         {"config": True, "snapshot": None, "resume": True},
+        {"down_after": 5000, "min_replicas": 1},
+        {"snapshot": None, "undo": True, "down_after": 5000},
         {"from_file": "dump.rdb"},
         {"from_file": "dump.rdb", "snapshot": None},
         *(A_FILE | more for more in WITH_FILE),
@@ -126,6 +128,16 @@ def test_resume_and_undo_name_no_snapshot() -> None:
     request = replace(PLAIN, snapshot=None, resume=True)
     assert arguments(request) == [
         "restore", "--yes", "--identity=-", "--resume", "--timeout=120.0"
+    ]  # fmt: skip
+
+
+def test_settings_for_a_lost_journal_go_along() -> None:
+    request = replace(PLAIN, snapshot=None, identity=None, undo=True, force=True)
+    request = replace(request, down_after=5000, min_replicas=0)
+    check(request)
+    assert arguments(request) == [
+        "restore", "--yes", "--force", "--undo", "--timeout=120.0", "--down-after=5000",
+        "--min-replicas=0",
     ]  # fmt: skip
 
 

@@ -61,6 +61,11 @@ def test_a_healthy_cluster_may_be_restored() -> None:
         (with_node(1, view=NodeView(NODES[1], "slave", loading=True)), "is loading"),
         (with_node(0, view=NodeView(NODES[0], "slave")), "sentinels expect master"),
         (with_node(2, version="6.2.1"), f"{NODES[2]} runs redis 6.2.1"),
+        (with_sentinel(down_after=3_600_128), "another restore holds this cluster"),
+        (
+            with_node(2, view=NodeView(NODES[2], "slave", master=SCRATCH)),
+            f"{NODES[2]} follows {SCRATCH}",
+        ),
     ],
 )
 def test_what_is_wrong_is_named(seen: Seen, reason: str) -> None:

@@ -111,6 +111,9 @@ def test_a_crash_with_and_without_witnesses_stand_side_by_side_on_one_scale() ->
 def test_without_both_there_is_nothing_to_compare() -> None:
     assert "data-bar" not in page(crash())
     assert "data-bar" not in page(crash(fault="crash-unseen"))
+    assert "data-bar" not in page(crash(), crash(fault="hang"))
+    both = page(crash(), crash(fault="hang"), crash(fault="crash-unseen"))
+    assert both.count("data-bar") == page(*three_bars()).count("data-bar") == 4
 
 
 def test_each_run_says_what_the_witnesses_did() -> None:
