@@ -39,16 +39,29 @@ def main(words: Sequence[str]) -> int:
         scenarios = [scenario for scenario in NAMED if options.named in scenario.name]
     if options.only is not None:
         scenarios = [random_scenario(seed) for seed in options.only]
+    before = _read(options.output) if options.more else []
     if options.worlds > 1 and options.named is None:
         rows = _shared_out(options, [scenario.seed for scenario in scenarios])
     else:
         rows = []
         for row in _played(scenarios):
             rows.append(row)
-            _write(rows, options.output)
-    _write(rows, options.output)
+            _write(joined(before, rows), options.output)
+    _write(joined(before, rows), options.output)
     sys.stdout.write(summary(rows) + "\n")
     return 1 if any(row["troubles"] for row in rows) else 0
+
+
+def joined(before: Sequence[Row], rows: Sequence[Row]) -> list[Row]:
+    """Add what was played to what was there; played again, a scenario's last row counts."""
+    played = {(row["seed"], row["name"]): row for row in (*before, *rows)}
+    return sorted(played.values(), key=lambda row: row["seed"])
+
+
+def _read(output: Path | None) -> list[Row]:
+    path = output.with_suffix(".json") if output else None
+    rows: list[Row] = json.loads(path.read_text()) if path and path.exists() else []
+    return rows
 
 
 def _write(rows: Sequence[Row], output: Path | None) -> None:
@@ -175,6 +188,8 @@ def _options(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--named", nargs="?", const="", metavar="TEXT", help=named)
     parser.add_argument("--worlds", type=int, default=1, metavar="N", help="clusters at once")
     parser.add_argument("--output", type=Path, metavar="FILE", help="write FILE.json and FILE.md")
+    more = "add to what FILE has instead of writing it anew"
+    parser.add_argument("--more", action="store_true", help=more)
     parser.add_argument("--only", type=int, nargs="*", help=argparse.SUPPRESS)
     return parser.parse_args(words)
 

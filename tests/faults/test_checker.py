@@ -10,7 +10,7 @@ from tests.faults.chance import random_scenario
 from tests.faults.claims import claimed
 from tests.faults.fault import FENCED_WITHIN, Fault, Happened, excusable, may_tear_the_log
 from tests.faults.scenario import longest_overlap
-from tests.faults.soak import scenarios_of
+from tests.faults.soak import joined, scenarios_of
 
 
 @pytest.mark.parametrize(
@@ -64,6 +64,13 @@ def test_one_fault_of_a_seed_is_the_whole_scenario_of_that_seed() -> None:
     for seed in range(20):
         assert list(scenarios_of(seed, 1)) == [random_scenario(seed)]
     assert sum(len(scenario.faults) for scenario in scenarios_of(7, 100)) in (100, 101)
+
+
+def test_more_results_are_added_and_the_last_of_a_seed_counts() -> None:
+    one, other = ({"seed": seed, "name": "by chance", "lost": 0} for seed in (7, 3))
+    again = {**one, "lost": 5}
+    assert joined([one], [other]) == [other, one]
+    assert joined([one, other], [again]) == [other, again]
 
 
 def test_two_runs_have_different_numbers(tmp_path: Path) -> None:
