@@ -50,11 +50,12 @@ def merged(environ: Mapping[str, str], *, file: Path = ENV_FILE) -> dict[str, st
 
 
 def overruled(environ: Mapping[str, str], *, file: Path = ENV_FILE) -> tuple[str, str] | None:
-    """Give the first sentinel of the environment and another one that the env file names.
+    """Give the first sentinel that counts and another one that the env file alone would name.
 
-    As host:port; None where one of them names none, or both the same. Raises BadSetting.
+    As host:port; None where both are the same, or one is missing. Raises BadSetting.
     """
-    wins, loses = (_first_sentinel(values) for values in (environ, _read_env_file(file)))
+    alone = _read_env_file(file)
+    wins, loses = (_first_sentinel(values) for values in ({**alone, **environ}, alone))
     return (wins, loses) if wins and loses and wins != loses else None
 
 
