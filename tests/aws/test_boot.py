@@ -37,6 +37,7 @@ UNITS = (
     *("redis-ha-data", "redis-ha-sentinel", "redis-ha-worker"),
     *("redis-ha-telemetry", "redis-ha-redis-exporter", "redis-ha-exporter"),
 )
+READY = "/usr/local/bin/redis-ha-node-ready"
 SETTINGS = {"target": "aws", "vpcCidr": SUBNET, "ioThreads": 1, "backupInterval": 60}
 pytestmark = pytest.mark.timeout(600)
 
@@ -258,3 +259,24 @@ def test_each_machine_tells_cloudwatch_that_it_is_well(cluster: Machines) -> Non
     listed = watch.list_metrics(Namespace="RedisHA", MetricName="Healthy")["Metrics"]
     told = {each["Value"] for m in listed for each in m["Dimensions"] if each["Name"] == "Node"}
     assert told == names
+
+
+def test_a_cluster_comes_back_around_its_old_volumes_one_machine_after_the_other(
+    cluster: Machines,
+) -> None:
+    """As after a destroy that kept the volumes: no gate may wait for a machine that comes later."""
+    held = max(view.keys for view in cluster.views().values())
+    for machine in cluster.made:
+        machine.kill()
+    told = []
+    for machine in cluster.made:
+        machine.start()
+        eventually(
+            lambda m=machine: READY in m.inside("ls", READY, check=False).split(),
+            within=60,
+            what="the machine can be asked",
+        )
+        told.append(machine.inside(READY))
+    assert told[0].startswith("nothing else runs"), told
+    cluster.wait_until_healthy(within=120)
+    assert {view.keys for view in cluster.views().values()} == {held}
