@@ -1,5 +1,6 @@
 """A small disk for each data node: one that can be filled up, put back, and made to stand still."""
 
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -12,6 +13,7 @@ from tests.processes.cluster import Process
 
 _BYTES = 128 << 20
 _BALLAST = "ballast"
+_BLOCK = 4096
 
 
 @contextmanager
@@ -76,12 +78,28 @@ def fill(node: Process) -> Path:
     """Leave no room on a node's disk; return the file to remove."""
     ballast = node.data / _BALLAST
     with ballast.open("wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(b"\0" * (1 << 16))
-        except OSError:
-            pass
+        # What is promised to files that aren't on the disk yet comes free when they are.
+        for size in (1 << 16, _BLOCK, 1 << 16, _BLOCK):
+            with suppress(OSError):
+                while True:
+                    file.write(bytes(size))
+            with suppress(OSError):
+                os.fsync(file.fileno())
     return ballast
+
+
+def takes_a_block(node: Process) -> bool:
+    """Say whether there is room for one block more on a node's disk."""
+    probe = node.data / "probe"
+    try:
+        with probe.open("wb", buffering=0) as file:
+            file.write(bytes(_BLOCK))
+            os.fsync(file.fileno())
+    except OSError:
+        return False
+    finally:
+        probe.unlink(missing_ok=True)
+    return True
 
 
 def copy_of(node: Process) -> Path:

@@ -1,6 +1,5 @@
 """What shows that a fault took hold: one that nobody could see has proved nothing."""
 
-import os
 import subprocess
 import sys
 import time
@@ -14,8 +13,6 @@ from tests.faults.world import World
 from tests.processes.cluster import Process
 
 Sign = Callable[[World, Process], bool]
-# A full disk may win back what a rewrite that failed had written, no more (bytes).
-_ROOM = 4096
 # How far two clocks of one machine may seem apart, when an answer is late (s).
 _CLOCK_SLACK = 60
 _KNOCK = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 0.7)"
@@ -64,8 +61,7 @@ def _narrow(world: World, process: Process) -> bool:
 
 
 def _full(world: World, process: Process) -> bool:
-    disk = os.statvfs(process.data)
-    return disk.f_bavail * disk.f_frsize <= _ROOM
+    return not disks.takes_a_block(process)
 
 
 def _stuck(world: World, process: Process) -> bool:
