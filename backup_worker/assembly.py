@@ -9,6 +9,7 @@ from backup_worker.config import WorkerConfig
 from backup_worker.demand import Demand
 from backup_worker.log.follower import Follower, Hooks
 from backup_worker.log.following import Following
+from backup_worker.log.timeline import Position
 from backup_worker.manifest import Kind, ReplicationPoint
 from backup_worker.progress import Report
 from backup_worker.proving.drill import Proving
@@ -59,12 +60,18 @@ def _following(settings: Settings, destination: Destination, demand: Demand) -> 
             hooks=Hooks(
                 term,
                 may_publish,
-                on_gap=lambda gap: demand.ask(gap.reason),
+                on_gap=lambda gap: demand.ask(gap.reason, _point(gap.again)),
                 newest_snapshot=lambda: _newest_point(settings, destination),
             ),
         )
 
     return Following(follower)
+
+
+def _point(position: Position | None) -> ReplicationPoint | None:
+    if position is None:
+        return None
+    return ReplicationPoint(position.timeline.replid, position.offset, position.db or 0)
 
 
 def _newest_point(settings: Settings, destination: Destination) -> ReplicationPoint | None:

@@ -98,7 +98,7 @@ def plan_retention(
 
 def outrun(half: SegmentName, whole: Sequence[SegmentName]) -> bool:
     """Say whether a half stays one: segments are shipped in order, and a later one is whole."""
-    return any(name.last_ms > half.last_ms and name.term >= half.term for name in whole)
+    return any(n.last_ms > half.last_ms and n.term >= half.term for n in reversed(whole))
 
 
 def snapshot_keys(snapshot: str) -> tuple[str, ...]:

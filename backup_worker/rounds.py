@@ -21,7 +21,8 @@ from redis_ha.eventlog import emit
 class Rounds:
     """`catalog` opens the catalogue, `take` takes a snapshot: both may fail and are tried again.
 
-    `prune` removes what is past its retention and says how much that was. `alive` is called while work gets on.
+    `prune` removes what is past its retention and says how much that was. `alive` is called while
+    work gets on.
     """
 
     catalog: Callable[[], Catalog]
@@ -57,7 +58,7 @@ class Rounds:
         kind = Kind.GAP if wait > 0 else Kind.SCHEDULED
         taken = self._taken(kind, catalog)
         self._own_success = began
-        self.demand.met(number)
+        self.demand.met(number, taken.manifest.replication)
         self._note(taken, began)
         self.prune(catalog)
         if self.demand.open[1]:
@@ -109,7 +110,8 @@ class Rounds:
         age = None
         if (latest := listing.latest) is not None:
             age = (wall - latest.taken_at).total_seconds()
-            self.demand.met_since(latest.taken_at)
+            point = None if latest.manifest is None else latest.manifest.replication
+            self.demand.met_since(latest.taken_at, point)
         own = self._own_success
         return seconds_until_due(
             interval=self.interval.total_seconds(),

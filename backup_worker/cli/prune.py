@@ -1,14 +1,17 @@
 """`backup-worker prune`: delete what is past its retention."""
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Any
 
 import click
 
+from backup_worker.catalog import Listing
 from backup_worker.cli import output
+from backup_worker.cli.output import human_age
 from backup_worker.cli.session import Session, pass_session
+from backup_worker.errors import RefusedForSafety
 from backup_worker.holdings import read_holdings
 from backup_worker.log.segment import SegmentName
 from backup_worker.pruning import Pruned, prune
@@ -16,28 +19,37 @@ from backup_worker.retention import Verdict, What, plan_retention
 
 _STYLES = {"keep": "green", "delete": "yellow"}
 _SHORT_ID = 12
+# So many intervals old the newest snapshot may be, and an hour: a retention counts hours.
+_YOUNG, _HARMLESS = 3, timedelta(hours=1)
 
 
 @click.command("prune", short_help="Delete what is past its retention.")
 @click.option("--dry-run", is_flag=True, help="Say what would go and why; delete nothing.")
+@click.option("--yes", "-y", is_flag=True, help="Believe this machine's clock in any case.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, each log segment by itself.")
 @pass_session
-def command(session: Session, dry_run: bool, as_json: bool) -> None:
+def command(session: Session, dry_run: bool, yes: bool, as_json: bool) -> None:
     """Delete snapshots older than REDIS_BACKUP_RETENTION hours and the log before those that stay.
 
     What was never finished and old lease terms go too. The last proven snapshot, the last good one
     and the log after them always stay. The worker prunes by itself after each snapshot, three past
-    ones at most; this command deletes all at once, by this machine's clock. A store that does not
+    ones at most; this command deletes all at once, by this machine's clock. By that clock the
+    newest snapshot should be young: where it is older than three intervals (and an hour) nothing
+    goes without --yes, for a clock that is ahead makes all snapshots old. A store that does not
     let the worker delete is no error: objects are marked there, and its own rules remove them.
 
     \b
     Examples:
       backup-worker prune --dry-run
       backup-worker prune
+      backup-worker prune --yes
     """
     session.forward()
-    catalog, window = session.catalog, session.config.retention
-    verdicts = plan_retention(read_holdings(catalog), now=datetime.now(UTC), window=window)
+    catalog, window, now = session.catalog, session.config.retention, datetime.now(UTC)
+    holdings = read_holdings(catalog)
+    verdicts = plan_retention(holdings, now=now, window=window)
+    if not (dry_run or yes) and not all(verdict.keep for verdict in verdicts):
+        _require_young(holdings.snapshots, now=now, interval=session.config.interval)
     pruned = Pruned() if dry_run else prune(catalog.store, verdicts)
     if as_json:
         output.print_json({"dry_run": dry_run, **_as_json(verdicts, pruned)})
@@ -47,6 +59,20 @@ def command(session: Session, dry_run: bool, as_json: bool) -> None:
         click.echo(_marked(pruned), err=True)
     if pruned.refused:
         click.echo(_told(pruned), err=True)
+
+
+def _require_young(listing: Listing, *, now: datetime, interval: timedelta) -> None:
+    """Refuse (RefusedForSafety) to delete by a clock that may be ahead of all that is there."""
+    newest = max((entry.taken_at for entry in listing.entries if entry.good), default=now)
+    if now - newest <= max(_YOUNG * interval, _HARMLESS):
+        return
+    raise RefusedForSafety(
+        operation="prune",
+        subject="the store",
+        cause=f"by this machine's clock ({now:%Y-%m-%d %H:%M} UTC) the newest snapshot is"
+        f" {human_age(newest, now=now)} old",
+        hint="is the clock right? `prune --dry-run` shows what would go, `prune --yes` deletes it",
+    )
 
 
 def _as_json(verdicts: Sequence[Verdict], pruned: Pruned) -> dict[str, Any]:

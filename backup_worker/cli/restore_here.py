@@ -71,7 +71,7 @@ class Restore:
     @cached_property
     def opener(self) -> Opener:
         """Opens what the store holds with the keys given."""
-        return Opener(self.session.catalog, self.identities)
+        return Opener(self.session.catalog, self.identities, self.session.config.state)
 
     @property
     def open_data(self) -> OpenData | None:

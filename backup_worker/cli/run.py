@@ -53,6 +53,8 @@ def _run(session: Session, health_file: Path, name: str) -> NoReturn:
     from backup_worker.assembly import Settings, parts  # noqa: PLC0415
     from backup_worker.lease.worker_id import worker_id  # noqa: PLC0415
     from backup_worker.proving import drill  # noqa: PLC0415
+    from backup_worker.restore import journal  # noqa: PLC0415
+    from backup_worker.restore.leftovers import sweep_saved  # noqa: PLC0415
     from backup_worker.worker import Worker  # noqa: PLC0415
     from redis_ha.eventlog import emit  # noqa: PLC0415
 
@@ -66,6 +68,8 @@ def _run(session: Session, health_file: Path, name: str) -> NoReturn:
     warn_of_open_restore(config.state)
     with worker_id(config.state) as me:
         drill.clear(config.state)
+        journal.clear(config.state)
+        sweep_saved(config.state)
         emit(
             "started",
             worker=me,

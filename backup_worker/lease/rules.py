@@ -11,6 +11,9 @@ one that looks later sees the claim. How long an object went unchanged decides o
 claim is worth making, so a look that came too late or too early costs a change of holders, never
 two. The wait is left out where no renewal can count any more: the holder released the lease, or
 it was this worker's own earlier process, which the lock on its state directory proves gone.
+
+Where the store makes an object twice (it ignores If-None-Match) two may hold one term, until the
+next renewal of one of them: it looks at the object first, and finds the other's.
 """
 
 from collections.abc import Callable, Generator, Sequence
@@ -185,6 +188,8 @@ def _confirm(state: Claimed, me: str, clock: Clock) -> Steps:
     free = began >= state.free_at
     if not free and began < state.renewed + RENEW:
         return state
+    if lost := (yield from _taken_by_another(state.term, me)):
+        return StandingBy(lost=lost)
     document = Document(me, Phase.HELD if free else Phase.CLAIMED, state.counter + 1)
     higher = yield from _write_and_look(state.term, document, everywhere=free)
     if higher:
@@ -199,12 +204,28 @@ def _renew(state: Holding, me: str, clock: Clock) -> Steps:
     began = clock()
     if lapsed := why_not(state, now=began):
         return StandingBy(lost=lapsed)
+    if lost := (yield from _taken_by_another(state.term, me)):
+        return StandingBy(lost=lost)
     document = Document(me, Phase.HELD, state.counter + 1)
     around = document.counter % _LOOK_AROUND == 0
     higher = yield from _write_and_look(state.term, document, everywhere=around)
     if higher:
         return StandingBy(lost=f"term {higher} was claimed by another worker")
     return replace(state, counter=document.counter, renewed=began)
+
+
+def _taken_by_another(term: int, me: str) -> Generator[Request, Any, str]:
+    """Look at one's own object before it is written again; say who has written it, if not `me`.
+
+    A store that ignores the condition of a claim lets two workers make the same one: the last to
+    write goes on. An object that is gone was deleted by somebody who tidied up too much.
+    """
+    content: bytes | None = yield Read(term)
+    document = None if content is None else decode(content)
+    if content is None or (document is not None and document.worker == me):
+        return ""
+    who = "an unknown worker" if document is None else document.worker
+    return f"{who} has written term {term} too: the store must honour If-None-Match"
 
 
 def _write_and_look(

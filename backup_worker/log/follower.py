@@ -352,9 +352,9 @@ class Follower:
         begins = self._position is None
         self._position = position
         if begins:
-            self._shipper.shipped = position.offset
+            self._shipper.begins(position.timeline.replid, position.offset)
             gap, self._gap = self._gap or Gap("the log begins here"), None
-            self._hooks.on_gap(gap)
+            self._hooks.on_gap(replace(gap, again=position))
 
     def _refused(self, error: HistoryLost, source: Address) -> None:
         """A source that should hold the next byte offers a full copy only."""

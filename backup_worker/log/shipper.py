@@ -4,12 +4,13 @@ import hashlib
 import logging
 import random
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import replace
 
 from backup_worker.errors import AlreadyExists, BackupError, LeaseLost
 from backup_worker.log.catalog import LogCatalog
+from backup_worker.log.segment import SegmentName, last_of_each
 from backup_worker.log.spool import Chunks, Sealed, Spool
 from backup_worker.log.target import covered, missing_before
 from backup_worker.log.timeline import Gap
@@ -25,7 +26,8 @@ class Shipper:
 
     `may_publish` raises where this worker may not (its lease); that too is tried again. Before the
     first segment, and after each `look_again`, what the store has already is dropped; `on_hole`
-    is called when the rest does not follow what the store holds. `shipped` is the last offset that
+    is called for each place where the rest does not follow what the store holds, or what waits
+    before it. `shipped` is the last offset that
     it brought into the store.
     """
 
@@ -45,6 +47,7 @@ class Shipper:
         self._stop = threading.Event()
         self._unseen = threading.Event()
         self._thread = threading.Thread(target=self._run, name="log-shipper", daemon=True)
+        self._told: set[tuple[str, int]] = set()
         self.shipped = 0
         self.problem = ""
         self._failures = 0
@@ -53,6 +56,11 @@ class Shipper:
         """Begin."""
         self.look_again()
         self._thread.start()
+
+    def begins(self, replid: str, offset: int) -> None:
+        """The log begins anew after `offset`: that is told already."""
+        self._told.add((replid, offset + 1))
+        self.shipped = offset
 
     def look_again(self) -> None:
         """Another worker may have written to the store: drop what it wrote before going on."""
@@ -104,13 +112,21 @@ class Shipper:
         except BaseException:
             self._unseen.set()
             raise
-        for sealed in self._spool.sealed:
-            if covered(sealed.name, stored):
-                self._spool.remove(sealed)
-                continue
-            if (hole := missing_before(sealed.name, sealed.timeline, stored)) is not None:
+        waiting = list(self._spool.sealed)
+        while waiting and covered(waiting[0].name, stored):
+            self._spool.remove(waiting.pop(0))
+        self._tell_holes(waiting, last_of_each(stored))
+
+    def _tell_holes(self, waiting: Sequence[Sealed], before: Iterable[SegmentName]) -> None:
+        """Tell once of each place where what waits does not follow what comes before it."""
+        last = {name.replid: name for name in before}
+        for sealed in waiting:
+            name = sealed.name
+            hole = missing_before(name, sealed.timeline, list(last.values()))
+            if hole is not None and (name.replid, name.start) not in self._told:
+                self._told.add((name.replid, name.start))
                 self._on_hole(hole)
-            return
+            last[name.replid] = name
 
     def _ship(self, sealed: Sealed) -> None:
         segment = replace(self._spool.read(sealed), term=self._sealing.term())

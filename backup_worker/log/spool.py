@@ -2,10 +2,12 @@
 
 `<number>.<name>.zst.age` is a sealed segment's object, `<number>.<name>.json` its signed
 manifest; the segment is sealed once the manifest is there. Whatever else lies in the directory
-was left by a killed process and goes. Numbers ascend in the order of sealing.
+was left by a killed process, or is damaged, and goes. What an unknown signer signed is set aside in
+`unknown-signer`, and taken back by a start that trusts it. Numbers ascend in the order of sealing.
 """
 
 import errno
+import logging
 import os
 import re
 import threading
@@ -21,8 +23,10 @@ from backup_worker.durable import private, sync_directory
 from backup_worker.errors import BackupError, SnapshotCorrupt, SpoolFull, StoreFull
 from backup_worker.log import segment as segments
 from backup_worker.log.segment import Segment, SegmentName, Timeline
-from backup_worker.transform.signing import verify
+from backup_worker.transform.signing import UnknownSigner, verify
+from redis_ha.eventlog import emit
 
+_ASIDE = "unknown-signer"
 _PARTIAL = ".partial"
 _SEALED = re.compile(r"(\d{10})\.(.+\.json)")
 _CHUNK = 256 * 1024
@@ -60,7 +64,7 @@ class Spool:
         with self._translated("open"):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._sealed = self._recover()
-        self._number = max((sealed.number for sealed in self._sealed), default=0)
+            self._number = self._last_number()
         self._open = 0
 
     @property
@@ -152,34 +156,72 @@ class Spool:
         return self._directory / _file_name(sealed, sealed.name.manifest_key)
 
     def _recover(self) -> list[Sealed]:
-        """Find the sealed segments; remove the rest, and what no trusted signer has signed."""
-        found = [sealed for path in self._files() if (sealed := self._read(path))]
+        """Find the sealed segments; tell of each that can't be shipped, and remove the rest."""
+        self._take_back()
+        found: list[Sealed] = []
+        for path in self._files():
+            if (match := _SEALED.fullmatch(path.name)) is None:
+                continue
+            try:
+                found.append(self._read(path, int(match[1]), match[2]))
+            except UnknownSigner as error:
+                self._set_aside(path)
+                emit("segment-set-aside", level=logging.ERROR, file=path.name, error=str(error))
+            except SnapshotCorrupt as error:
+                emit("segment-unreadable", level=logging.ERROR, file=path.name, error=str(error))
         kept = {path for s in found for path in (self._object(s), self._manifest(s))}
         for path in self._files():
             if path not in kept:
                 path.unlink()
         return sorted(found, key=lambda sealed: sealed.number)
 
+    def _take_back(self) -> None:
+        """Look once more at what was set aside: its signer may be trusted by now."""
+        aside = self._directory / _ASIDE
+        if aside.is_dir():
+            for path in aside.iterdir():
+                path.rename(self._directory / path.name)
+            aside.rmdir()
+
+    def _set_aside(self, manifest: Path) -> None:
+        """Move a segment's object, then its manifest."""
+        aside = self._directory / _ASIDE
+        aside.mkdir(mode=0o700, exist_ok=True)
+        stored = manifest.with_name(
+            manifest.name.removesuffix(segments.MANIFEST_SUFFIX) + segments.OBJECT_SUFFIX
+        )
+        for path in (stored, manifest):
+            if path.exists():
+                path.rename(aside / path.name)
+
+    def _last_number(self) -> int:
+        """Return the highest number that is taken, be it by a segment that was set aside."""
+        aside = self._directory / _ASIDE
+        names = [path.name for path in aside.iterdir()] if aside.is_dir() else []
+        taken = [int(match[1]) for name in names if (match := _SEALED.fullmatch(name))]
+        return max((*taken, *(sealed.number for sealed in self._sealed)), default=0)
+
     def _files(self) -> list[Path]:
         endings = (_PARTIAL, segments.MANIFEST_SUFFIX, segments.OBJECT_SUFFIX)
         return [path for path in self._directory.iterdir() if path.name.endswith(endings)]
 
-    def _read(self, path: Path) -> Sealed | None:
-        if (match := _SEALED.fullmatch(path.name)) is None:
-            return None
-        key = segments.LOG + match[2].replace(".", "/", 1)
+    def _read(self, path: Path, number: int, name: str) -> Sealed:
+        """Return a sealed segment; raises SnapshotCorrupt when it is not whole or not ours."""
+        key = segments.LOG + name.replace(".", "/", 1)
         envelope = path.read_bytes()
-        try:
-            segment = self._opened(envelope, key)
-        except SnapshotCorrupt:
-            return None
+        segment = self._opened(envelope, key)
         size = segment.stored.size + len(envelope)
         age = max(0.0, time.time() - segment.name.last_ms / 1000)
-        since = steady_clock() - age
-        sealed = Sealed(int(match[1]), segment.name, segment.timeline, size, since)
-        object_path = self._object(sealed)
-        whole = object_path.is_file() and object_path.stat().st_size == segment.stored.size
-        return sealed if whole else None
+        sealed = Sealed(number, segment.name, segment.timeline, size, steady_clock() - age)
+        stored = self._object(sealed)
+        if not stored.is_file() or stored.stat().st_size != segment.stored.size:
+            raise SnapshotCorrupt(
+                operation="read",
+                subject=str(stored),
+                cause="it is missing or not whole",
+                hint="check the disk; the log has a gap there",
+            )
+        return sealed
 
     def _opened(self, envelope: bytes, key: str) -> Segment:
         payload = verify(envelope, self._trusted, payload_type=segments.PAYLOAD_TYPE, subject=key)

@@ -76,6 +76,8 @@ def missing_before(
     before = [one.end for one in stored if one.replid in {name.replid, timeline.parent}]
     if not stored or any(end >= name.start - 1 for end in before):
         return None
-    if not before:
-        return Gap(f"the store holds no segment of timeline {name.replid} or its parent")
-    return Gap(f"the store's log ends at {max(before)}, the next segment begins at {name.start}")
+    again = Position(timeline, name.start - 1)
+    reason = f"the store holds no segment of timeline {name.replid} or its parent"
+    if before:
+        reason = f"the store's log ends at {max(before)}, the next segment begins at {name.start}"
+    return Gap(reason, again=again)

@@ -49,12 +49,13 @@ class Gap:
     """The source can't continue after `lost`: the log begins anew unless another one can.
 
     What lies between is not in the log then. `lost` is None where not even that is known;
-    `everywhere` says that no other replica can continue either.
+    `everywhere` says that no other replica can continue either; `again` where the log goes on.
     """
 
     reason: str
     lost: Position | None = field(default=None, compare=False)
     everywhere: bool = False
+    again: Position | None = field(default=None, compare=False)
 
 
 def decide(position: Position, source: NodeView, master: NodeView) -> GoOn | NotYet | Gap:

@@ -23,6 +23,7 @@ import redis
 from backup_worker.config import ScratchSettings
 from backup_worker.errors import BackupError, RefusedForSafety, SnapshotCorrupt
 from backup_worker.restore.directory import AOF_DIRECTORY, AOF_NAME
+from backup_worker.restore.journal import SCRATCH_NAME
 from redis_ha.connection import Credentials, connect
 
 ENGINES = ("redis-server", "valkey-server")
@@ -117,7 +118,7 @@ def find_binary() -> Binary:
 
 
 @contextmanager
-def workspace(state: Path, *, name: str = "scratch") -> Iterator[Path]:
+def workspace(state: Path, *, name: str = SCRATCH_NAME) -> Iterator[Path]:
     """Give an empty private directory for decrypted data; what a killed process left goes first.
 
     The caller holds the lock of that `name`'s users (restore.journal.exclusive for a restore):

@@ -153,10 +153,15 @@ class Verifier:
 
     def _incomplete(self) -> Iterator[Finding]:
         """Say what is gone: the log's holes, and manifests that must have been there."""
-        holdings, now = read_holdings(self.catalog), self.catalog.wall()
-        for gone in completeness.manifests_gone(holdings, now=now, window=self.retention):
-            yield Finding(gone.name, (Problem(gone.key, "it is missing"),))
-        for hole in completeness.holes(holdings, self._readable, now=now, window=self.retention):
+        gone = completeness.find_gone(
+            read_holdings(self.catalog),
+            self._readable,
+            now=self.catalog.wall(),
+            window=self.retention,
+        )
+        for name, key in gone.manifests:
+            yield Finding(name, (Problem(key, "it is missing"),))
+        for hole in gone.holes:
             if hole.declared:
                 yield Finding(hole.name, note=f"a gap that the worker told of: {hole.cause}")
             else:

@@ -5,8 +5,9 @@ did happen is asked of the cluster (decision.py). The file exists exactly while 
 """
 
 import json
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -23,6 +24,8 @@ from redis_ha.connection import Address
 FORMAT_VERSION = 1
 FILE_NAME = "restore-journal.json"
 LOCK_NAME = "restore.lock"
+# Below the state directory: the scratch server's, used under the lock only.
+SCRATCH_NAME = "scratch"
 # The least down-after (ms) of a hold. Sentinel keeps still for an hour and a second for each MB:
 # longer than any restore takes, yet it will act again by itself should nobody ever come back to an
 # interrupted one. Where no journal is open a sentinel with as much is held by somebody else's.
@@ -191,7 +194,7 @@ def exclusive(state: Path) -> Iterator[None]:
     """Let one restore at a time work on a state directory; a killed process lets go by itself.
 
     A plain file's copy is deleted at the end unless a restore is open, and at the beginning where
-    a killed process left it.
+    a killed process left it; so is what a scratch server was to load, whose process is gone.
     """
     try:
         state.mkdir(parents=True, exist_ok=True)
@@ -209,10 +212,17 @@ def exclusive(state: Path) -> Iterator[None]:
                 hint="wait until it has ended",
             ) from None
         try:
+            shutil.rmtree(state / SCRATCH_NAME, ignore_errors=True)
             _tidy(state)
             yield
         finally:
             _tidy(state)
+
+
+def clear(state: Path) -> None:
+    """Remove the decrypted data that a killed restore left, unless one is running."""
+    with suppress(BackupError), exclusive(state):
+        pass
 
 
 def _tidy(state: Path) -> None:

@@ -21,6 +21,7 @@ from backup_worker.restore import directory as directories
 from backup_worker.restore.compatibility import can_read
 from backup_worker.restore.files import unwritable
 from backup_worker.restore.journal import Point
+from backup_worker.restore.leftovers import private_directory
 from backup_worker.restore.opening import stored_rdb, write_checked
 
 _CHUNK = 1024 * 1024
@@ -31,10 +32,14 @@ _SAVE_SECONDS = 24 * 3600.0
 
 @dataclass(frozen=True)
 class Opener:
-    """Opens what `catalog` names with any of the identities; every byte is checked."""
+    """Opens what `catalog` names with any of the identities; every byte is checked.
+
+    What has to lie on a disk meanwhile does so below `state`, else where temporary files do.
+    """
 
     catalog: Catalog
     identities: Sequence[age.Identity]
+    state: Path | None = None
 
     def rdb(self, manifest: Manifest, report: Report) -> Iterator[bytes]:
         """Yield a snapshot's RDB; complete and unchanged once it ended without an error."""
@@ -77,11 +82,11 @@ class Opener:
         """
         require_reader(replay.base)
         try:
-            with tempfile.TemporaryDirectory(prefix="restore-") as name:
-                self.write_replay(history, replay, Path(name), report)
-                yield from _saved(Path(name), report)
+            with private_directory(self.state) as directory:
+                self.write_replay(history, replay, directory, report)
+                yield from _saved(directory, report)
         except OSError as error:
-            raise unwritable(Path(tempfile.gettempdir()), error) from error
+            raise unwritable(self.state or Path(tempfile.gettempdir()), error) from error
 
 
 def select(database: int) -> bytes:
@@ -122,13 +127,13 @@ def _saved(directory: Path, report: Report) -> Iterator[bytes]:
         on_progress=lambda percent: report(Progress("load", int(percent), 100)),
     ):
         report(Progress("save"))
-        _ask(lambda: scratch_private.connect(directory, timeout=_SAVE_SECONDS).save())
+        _ask(scratch_private.connect(directory, timeout=_SAVE_SECONDS).save, directory)
     with (directory / RDB_NAME).open("rb") as file:
         while chunk := file.read(_CHUNK):
             yield chunk
 
 
-def _ask(save: Callable[[], object]) -> None:
+def _ask(save: Callable[[], object], directory: Path) -> None:
     try:
         save()
     except (redis.RedisError, OSError) as error:
@@ -136,5 +141,5 @@ def _ask(save: Callable[[], object]) -> None:
             operation="save",
             subject="the restored data as an RDB",
             cause=str(error),
-            hint=f"free space in {tempfile.gettempdir()}, or name a directory with --output",
+            hint=f"free space in {directory.parent}, or name a directory with --output",
         ) from error

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import tenacity
 
-from backup_worker.errors import AlreadyExists
+from backup_worker.errors import AlreadyExists, BackupError
 from backup_worker.store.contract import Store, StoredObject, TransientStoreError
 from redis_ha.eventlog import emit
 
@@ -91,13 +91,17 @@ class RetryingStore:
         return self._retry(lambda: self._store.head(key))
 
     def list(self, prefix: str = "") -> Iterator[StoredObject]:
-        """Yield the objects under a prefix, resuming after an interruption."""
+        """Yield the objects under a prefix, resuming after an interruption.
+
+        What was yielded is passed over after it, by the order of keys: a store that lists them in
+        another one is refused with BackupError.
+        """
         seen = ""
         stream: Iterator[StoredObject] | None = None
 
         def next_object() -> StoredObject | None:
             nonlocal stream
-            stream = stream or self._store.list(prefix)
+            stream = stream or _in_order(self._store.list(prefix))
             try:
                 return next((found for found in stream if found.key > seen), None)
             except TransientStoreError:
@@ -131,6 +135,21 @@ class RetryingStore:
             reraise=True,
         )
         return retrying(attempt)
+
+
+def _in_order(listing: Iterator[StoredObject]) -> Iterator[StoredObject]:
+    """Yield a listing; raises BackupError where a key comes after a later one."""
+    last = ""
+    for found in listing:
+        if found.key < last:
+            raise BackupError(
+                operation="list",
+                subject=found.key,
+                cause=f"the store lists it after {last}: its listing is not in the order of keys",
+                hint="use a store that lists keys in order, as S3's general purpose buckets do",
+            )
+        last = found.key
+        yield found
 
 
 def _digest(chunks: Iterable[bytes]) -> bytes:

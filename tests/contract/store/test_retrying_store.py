@@ -7,7 +7,13 @@ from typing import TypeVar
 
 import pytest
 
-from backup_worker.errors import AlreadyExists, ObjectNotFound, StoreFull, StoreUnreachable
+from backup_worker.errors import (
+    AlreadyExists,
+    BackupError,
+    ObjectNotFound,
+    StoreFull,
+    StoreUnreachable,
+)
 from backup_worker.store.contract import StoredObject, TransientStoreError
 from backup_worker.store.memory import MemoryStore
 from backup_worker.store.retrying import Patience, RetryingStore
@@ -188,3 +194,20 @@ def test_absence_passes_through() -> None:
         store.head("x")
     store.delete("x")
     assert pauses == []
+
+
+class Unsorted(FailingStore):
+    """A store that lists keys in the order in which they were written."""
+
+    def list(self, prefix: str = "") -> Iterator[StoredObject]:
+        yield from self._interrupted(
+            StoredObject(key, 1) for key in ("log/b", "log/c", "log/a", "log/d")
+        )
+
+
+@pytest.mark.parametrize("failures", [0, 1])
+def test_a_listing_that_is_not_in_the_order_of_keys_is_refused(failures: int) -> None:
+    """To pass over what came would drop what has not come yet."""
+    store, _ = retrying(Unsorted(failures=failures, steps=2))
+    with pytest.raises(BackupError, match="log/a: the store lists it after log/c"):
+        list(store.list())

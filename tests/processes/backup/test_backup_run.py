@@ -137,6 +137,17 @@ def old_snapshot(worker: WorkerCommand, *, days: int) -> Manifest:
     return publish(FileStore(worker.store), worker.signer, made(hours))
 
 
+def test_a_start_removes_the_plain_data_that_killed_restores_left(worker: WorkerCommand) -> None:
+    state = worker.directory / "state"
+    left = [state / "scratch" / "dump.rdb", state / "restore-saved" / "x" / "dump.rdb"]
+    for path in left:
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"REDIS0010")
+    with running(worker) as run:
+        wait_for(lambda: not any(path.exists() for path in left), "the sweep")
+        run.end()
+
+
 def test_old_snapshots_are_pruned_after_a_new_one(worker: WorkerCommand) -> None:
     old = old_snapshot(worker, days=8)
     young = old_snapshot(worker, days=6)

@@ -4,7 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,12 +15,15 @@ import pytest
 import age
 from backup_worker import manifest as manifests
 from backup_worker.catalog import Catalog
+from backup_worker.errors import StoreUnreachable
 from backup_worker.log import segment as segments
 from backup_worker.log.segment import Mark, Segment, Timeline
 from backup_worker.manifest import Content
 from backup_worker.proving import drill
+from backup_worker.proving.drill import Proving
 from backup_worker.proving.proof import Held
 from backup_worker.proving.verification import Verifier
+from backup_worker.store.contract import StoredObject
 from backup_worker.store.file import FileStore
 from backup_worker.transform.compression import Compress
 from backup_worker.transform.encryption import Encrypt
@@ -143,6 +146,32 @@ def test_the_key_may_come_by_standard_input(worker: WorkerCommand) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert rows(done)[0]["state"] == "proven"
+
+
+class ReadOnly(FileStore):
+    """A store that a verifier may only read."""
+
+    def put(self, key: str, chunks: Iterable[bytes], *, if_absent: bool = False) -> StoredObject:
+        raise StoreUnreachable(operation="write", subject=key, cause="it is denied", hint="")
+
+
+def test_a_proof_that_can_not_be_kept_hides_nothing(worker: WorkerCommand, tmp_path: Path) -> None:
+    catalog = Catalog(ReadOnly(worker.store), (worker.signer.public_key,))
+    proving = Proving(tmp_path / "state")
+    found = list(Verifier(catalog, (worker.identity,), proving, worker.signer).everything())
+    assert [one.problems for one in found] == [(), ()]
+    assert found[0].note == "the proof was not kept: it is denied"
+    assert found[0].proof is not None
+    assert found[0].proof.proven
+
+
+def test_deleted_manifests_are_told_by_what_they_leave(worker: WorkerCommand) -> None:
+    for snapshot in worker.store.glob("snapshots/*/manifest.json"):
+        snapshot.unlink()
+        gone = f"snapshots/{snapshot.parent.name}/manifest.json"
+    done = verify(worker, "--all", "--json")
+    assert done.returncode == 4
+    assert gone in done.stderr
 
 
 def test_another_key_is_told(worker: WorkerCommand) -> None:

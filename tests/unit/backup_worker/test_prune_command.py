@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ def test_a_dry_run_tells_each_kind_with_its_reason(
 
 
 def test_json_names_every_segment(store: FileStore, capsys: pytest.CaptureFixture[str]) -> None:
-    assert execute(["prune", "--json"]) == 0
+    assert execute(["prune", "--yes", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert not told["dry_run"]
     assert [verdict["kind"] for verdict in told["verdicts"]].count("segment") == 5
@@ -85,10 +86,30 @@ def test_a_store_that_refuses_is_told_and_no_failure(
     store: FileStore, tmp_path: Path, capsys: pytest.CaptureFixture[str], read_only: None
 ) -> None:
     before = keys(store)
-    assert execute(["prune"]) == 0
+    assert execute(["prune", "--yes"]) == 0
     told = capsys.readouterr().err
     assert told.startswith("5 of 5 stay: the store does not let this worker delete")
     assert keys(store) == before
+
+
+def test_by_a_clock_that_may_be_ahead_nothing_goes_unasked(
+    store: FileStore, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The newest snapshot is days old: this clock leapt, or nobody took any since."""
+    before = keys(store)
+    monkeypatch.setenv("REDIS_BACKUP_INTERVAL", "3600")
+    assert execute(["prune"]) == 7
+    assert "the newest snapshot is" in capsys.readouterr().err
+    assert keys(store) == before
+
+
+def test_where_the_newest_snapshot_is_young_nobody_is_asked(
+    store: FileStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hours = (datetime.now(UTC) - NOW).total_seconds() / 3600
+    monkeypatch.setenv("REDIS_BACKUP_INTERVAL", str(int(hours * 3600 / 2)))
+    assert execute(["prune"]) == 0
+    assert len(keys(store)) == 4
 
 
 @pytest.fixture

@@ -114,6 +114,25 @@ def test_a_restart_after_the_interval_takes_one(stage: Stage) -> None:
     assert len(stage.taken) == 1
 
 
+@pytest.mark.parametrize("behind", [0, 1])
+def test_a_snapshot_that_does_not_reach_to_where_the_log_begins_again_closes_no_gap(
+    stage: Stage, behind: int
+) -> None:
+    """Its replica lagged behind the one that the log follows."""
+    rounds = stage.rounds()
+    rounds.round()
+    (last,) = stage.taken
+    begins = replace(last.replication, offset=last.replication.offset + behind)
+    stage.demand.ask("the log has a gap", begins)
+    assert (rounds.round() == 0.0) is bool(behind)
+    assert bool(stage.demand.open[1]) is bool(behind)
+    stage.times.sleep(1)
+    stage.demand.met_since(stage.times.wall, last.replication)
+    assert bool(stage.demand.open[1]) is bool(behind)
+    stage.demand.met_since(stage.times.wall, replace(begins, replid="b" * 40, offset=1))
+    assert not stage.demand.open[1]
+
+
 def test_in_a_full_store_what_is_past_its_retention_makes_room(stage: Stage) -> None:
     stage.full, stage.past = 1, 3
     assert stage.rounds().round() == 3590

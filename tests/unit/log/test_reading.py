@@ -1,7 +1,7 @@
 """A segment's bytes come out checked, cut where asked, or with an error that names the object."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 import age
 from backup_worker.cli.log_text import print_left_out
 from backup_worker.errors import PointNotFound, RefusedForSafety, SnapshotCorrupt, WrongKey
+from backup_worker.log.history import History
 from backup_worker.log.lineage import Piece
-from backup_worker.log.plan import AtOffset, AtTime
+from backup_worker.log.plan import AtOffset, AtTime, Replay
 from backup_worker.log.reading import SegmentReader, clipped
 from backup_worker.log.segment import Timeline
 from backup_worker.manifest import ReplicationPoint
-from backup_worker.progress import ignore
+from backup_worker.progress import Report, ignore
+from backup_worker.restore import replay as replays
 from backup_worker.restore.journal import Point
 from backup_worker.restore.replay import Opener
 from tests.unit.backup_worker.snapshots import made
@@ -198,3 +200,32 @@ def test_a_replay_begins_in_the_database_of_its_snapshot() -> None:
     replay = log.history.plan(AtOffset(log.end))
     found = b"".join(Opener(log.catalog, [IDENTITY]).log(log.history, replay, ignore))
     assert found == resp(b"SELECT", b"12") + resp(*SET)
+
+
+class Full(Exception):
+    """The disk has no room, as far as this test goes."""
+
+
+@dataclass(frozen=True)
+class OnFullDisk(Opener):
+    """Shows where it would write, and writes nothing."""
+
+    def write_replay(
+        self, history: History, replay: Replay, directory: Path, report: Report
+    ) -> None:
+        raise Full(directory)
+
+
+def test_what_is_saved_lies_below_the_state_directory_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a directory for temporary files nobody would find what a killed process left."""
+    monkeypatch.setattr(replays, "require_reader", lambda _: None)
+    log = StoredLog()
+    log.snapshot(replace(made(), replication=ReplicationPoint(A, 0, 0)))
+    log.write(SET, SET)
+    opener = OnFullDisk(log.catalog, [IDENTITY], tmp_path)
+    with pytest.raises(Full) as found:
+        list(opener.saved(log.history, log.history.plan(AtOffset(log.end)), ignore))
+    assert found.value.args[0].is_relative_to(tmp_path)
+    assert not found.value.args[0].exists()

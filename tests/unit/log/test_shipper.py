@@ -156,6 +156,31 @@ def test_a_hole_before_what_waits_is_told_once(tmp_path: Path) -> None:
     assert len(ends(store)) == 3
 
 
+def test_a_hole_in_the_middle_of_what_waits_is_told_once(tmp_path: Path) -> None:
+    """A damaged segment was removed at the start."""
+    spool, store, holes = spool_at(tmp_path), MemoryStore(), list[Gap]()
+    waiting = fill(spool, 5)
+    spool.remove(waiting[2])
+    with shipping(spool, store, holes=holes) as shipper:
+        shipper.look_again()
+        wait_until(lambda: spool.sealed == ())
+    (hole,) = holes
+    assert str(waiting[3].name.start) in hole.reason
+
+
+def test_where_the_log_began_anew_is_told_already(tmp_path: Path) -> None:
+    spool, store, holes = spool_at(tmp_path), MemoryStore(), list[Gap]()
+    waiting = fill(spool, 3)
+    spool.remove(waiting[1])
+    after = waiting[2].name
+    shipper = Shipper(spool, store, sealing(), lambda: None, holes.append)
+    shipper.begins(after.replid, after.start - 1)
+    shipper.start()
+    wait_until(lambda: spool.sealed == ())
+    shipper.finish(5)
+    assert holes == []
+
+
 def test_another_object_of_that_name_is_never_taken_for_ours(tmp_path: Path) -> None:
     spool, store = spool_at(tmp_path), MemoryStore()
     (sealed,) = fill(spool, 1)

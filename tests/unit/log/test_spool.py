@@ -1,14 +1,19 @@
 """What a killed process leaves in the spool: sealed segments stay, everything else goes."""
 
+import json
+import logging
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from backup_worker.log.spool import Sealed, Spool
 from backup_worker.transform.signing import Signer
-from tests.unit.log.test_writer import SET, spool_at, writer_on
+from redis_ha import eventlog
+from tests.unit.log.test_writer import SET, SIGNER, spool_at, writer_on
 
 
 def fill(spool: Spool, count: int) -> list[Sealed]:
@@ -78,11 +83,52 @@ def test_what_is_not_whole_or_not_ours_goes(
     assert kept == [".age", ".age", ".json", ".json", ".txt"]
 
 
-def test_segments_of_another_signer_go(tmp_path: Path) -> None:
-    fill(spool_at(tmp_path), 1)
-    stranger = Spool(tmp_path, limit=1, trusted=(Signer.generate().public_key,))
-    assert stranger.sealed == ()
-    assert list(tmp_path.iterdir()) == []
+def test_a_damaged_segment_is_told_of(tmp_path: Path, events: "Events") -> None:
+    fill(spool_at(tmp_path), 3)
+    manifest = sorted(tmp_path.glob("*.json"))[1]
+    damage_object(manifest, manifest.with_name(manifest.name[:-5] + ".zst.age"))
+    spool_at(tmp_path)
+    (event,) = events()
+    assert (event["event"], event["file"]) == ("segment-unreadable", manifest.name)
+    assert "not whole" in event["error"]
+
+
+def test_what_a_killed_process_left_is_nothing_to_tell(tmp_path: Path, events: "Events") -> None:
+    fill(spool_at(tmp_path), 2)
+    sorted(tmp_path.glob("*.json"))[1].unlink()
+    (tmp_path / "open.partial").write_bytes(b"half")
+    spool_at(tmp_path)
+    assert events() == []
+
+
+def test_segments_of_an_unknown_signer_are_set_aside_until_it_is_trusted(
+    tmp_path: Path, events: "Events"
+) -> None:
+    before = fill(spool_at(tmp_path), 2)
+    other = Signer.generate()
+    for _ in range(2):
+        stranger = Spool(tmp_path, limit=1 << 30, trusted=(other.public_key,))
+        assert stranger.sealed == ()
+    assert {event["event"] for event in events()} == {"segment-set-aside"}
+    assert all("REDIS_BACKUP_TRUSTED_SIGNERS" in event["error"] for event in events())
+    assert len(list((tmp_path / "unknown-signer").iterdir())) == 4
+    assert fill(stranger, 1)[-1].number == 3
+
+    again = Spool(tmp_path, limit=1 << 30, trusted=(other.public_key, SIGNER.public_key))
+    assert [sealed.name for sealed in again.sealed][:2] == [sealed.name for sealed in before]
+    assert not (tmp_path / "unknown-signer").exists()
+
+
+Events = Callable[[], list[dict[str, Any]]]
+
+
+@pytest.fixture
+def events() -> Iterator[Events]:
+    """Give what was logged so far."""
+    stream = StringIO()
+    eventlog.configure("test", component="test", stream=stream)
+    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
+    logging.getLogger(eventlog.__name__).handlers = []
 
 
 def test_removing_frees_its_room(tmp_path: Path) -> None:

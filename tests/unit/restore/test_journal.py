@@ -84,3 +84,22 @@ def test_a_second_restore_is_refused_while_one_runs(tmp_path: Path) -> None:
         pass
     with journals.exclusive(tmp_path):
         pass
+
+
+def test_plain_data_that_a_killed_restore_left_goes_with_the_next_one(tmp_path: Path) -> None:
+    plain = tmp_path / "scratch" / "dump.rdb"
+    plain.parent.mkdir()
+    plain.write_bytes(b"REDIS0010")
+    with journals.exclusive(tmp_path):
+        assert not plain.exists()
+
+
+def test_a_worker_that_starts_removes_it_unless_a_restore_runs(tmp_path: Path) -> None:
+    plain = tmp_path / "scratch" / "dump.rdb"
+    with journals.exclusive(tmp_path):
+        plain.parent.mkdir()
+        plain.write_bytes(b"REDIS0010")
+        journals.clear(tmp_path)
+        assert plain.exists()
+    journals.clear(tmp_path)
+    assert not plain.exists()

@@ -372,3 +372,29 @@ def test_keys() -> None:
         assert term_of(other) is None
     with pytest.raises(RefusedForSafety, match="ten digits"):
         key_of(10**10)
+
+
+class Careless(Objects):
+    """A store that ignores the condition of a claim."""
+
+    def carry_out(self, request: rules.Request) -> Any:
+        if isinstance(request, rules.Create):
+            self.terms[request.term] = request.content
+            return True
+        return super().carry_out(request)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_store_that_lets_two_make_one_claim_is_found_out(seed: int) -> None:
+    randomly = random.Random(seed)
+    world = World(Careless())
+    one, other = world.workers[:2]
+    for worker in (one, other):
+        worker.begin()
+        while not isinstance(worker.request, rules.Create):
+            worker.go_on()
+    world.workers = [one, other]
+    world.run(120, latency=lambda: randomly.uniform(0.01, 0.3), until_held=False)
+    assert len(world.holders()) == 1
+    states = {type(worker.state) for worker in world.workers}
+    assert states == {Holding, StandingBy}
