@@ -35,6 +35,8 @@ from infra.settings import (
 
 MiB = 1 << 20
 DAY_MS = 86_400_000
+# An hour and more is what a live restore sets to keep the sentinels still.
+LONGEST_DOWN_AFTER_MS = 1_800_000
 # Between the server's end and the container's: the agent notes what it saw and leaves.
 STOP_MARGIN_SECONDS = 5
 
@@ -108,7 +110,7 @@ class SentinelTuning:
 
     master_name: str = setting("mymaster", text(r"[A-Za-z0-9._-]{1,64}", "a name without spaces"))
     quorum: int = setting(2, whole(1, 9))
-    down_after_ms: int = setting(5_000, whole(1, DAY_MS))
+    down_after_ms: int = setting(5_000, whole(1, LONGEST_DOWN_AFTER_MS))
     failover_timeout_ms: int = setting(60_000, whole(1_000, DAY_MS))
     parallel_syncs: int = setting(1, whole(1, 8))
     # A process beside each sentinel that sees a crash at once; without it down-after decides.

@@ -6,13 +6,9 @@ namespace RedisHa\Laravel;
 
 use Illuminate\Contracts\Config\Repository;
 use Illuminate\Redis\RedisManager;
-use RedisException;
-use RedisHa\Laravel\Cluster\Address;
-use RedisHa\Laravel\Cluster\NodeView;
 use RedisHa\Laravel\Cluster\Survey;
 use RedisHa\Laravel\Errors\BadSetting;
 use RedisHa\Laravel\Link\Locator;
-use RedisHa\Laravel\Link\Scout;
 
 /** What an application asks of its cluster: `app(App\Services\RedisHAService::class)`. */
 final class RedisHaService
@@ -70,16 +66,16 @@ final class RedisHaService
         $scout = $this->connector->scout($settings);
         $locator = new Locator($settings, $scout);
         $locator->sentinels();
-        $wanted = array_flip([
+        $wanted = [
             'role', 'redis_version', 'uptime_in_seconds', 'connected_clients', 'used_memory', 'maxmemory',
             'instantaneous_ops_per_sec', 'keyspace_hits', 'keyspace_misses', 'evicted_keys',
             'master_link_status', 'master_repl_offset', 'slave_repl_offset', 'connected_slaves',
-        ]);
+        ];
         $stats = [];
         foreach ($locator->nodes() as $view) {
             $stats[(string) $view->address] = $view->role === null
                 ? ['problem' => (string) $view->problem]
-                : self::figures($scout, $view->address, $wanted);
+                : $scout->figures($view->address, $wanted);
         }
 
         return $stats;
@@ -89,22 +85,6 @@ final class RedisHaService
     public function metrics(): array
     {
         return $this->metrics->toArray();
-    }
-
-    /**
-     * @param array<string, int> $wanted
-     * @return array<string, string>
-     */
-    private static function figures(Scout $scout, Address $node, array $wanted): array
-    {
-        try {
-            $info = $scout->ask($node, 'INFO');
-        } catch (RedisException $error) {
-            // It answered a moment ago.
-            return ['problem' => $error->getMessage()];
-        }
-
-        return array_intersect_key(NodeView::fields((string) $info), $wanted);
     }
 
     private function settings(): Settings

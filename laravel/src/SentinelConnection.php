@@ -13,6 +13,7 @@ use RedisHa\Laravel\Errors\RedisHaException;
 use RedisHa\Laravel\Link\Hush;
 use RedisHa\Laravel\Link\Lineage;
 use RedisHa\Laravel\Link\Seat;
+use RedisHa\Laravel\Link\Silence;
 use RedisHa\Laravel\Link\Tie;
 use RedisHa\Laravel\Retry\Call;
 use RedisHa\Laravel\Retry\Command;
@@ -221,7 +222,9 @@ final class SentinelConnection extends PhpRedisConnection
     {
         $mode = $this->client->getMode();
         $this->sends($this->tie->effect($command, $mode));
+        Silence::forget($this->client, $command);
         $reply = $this->patiently($command->extraPatience(), $send);
+        Silence::end($this->client, $command, $mode, $reply, $this->tie);
         $this->tie->note($command, $mode, $this->client->getMode(), $reply);
 
         return $reply;
@@ -316,7 +319,8 @@ final class SentinelConnection extends PhpRedisConnection
                 $sliced,
                 fn (): mixed => parent::command($sliced->method(), $sliced->parameters()),
             );
-        } while (($result === false || $result === null || $result === []) && Clock::now() < $until);
+            $isEmpty = $result === false || $result === null || $result === [];
+        } while ($isEmpty && Silence::error($this->client) === null && Clock::now() < $until);
 
         return $result;
     }
@@ -350,6 +354,7 @@ final class SentinelConnection extends PhpRedisConnection
 
     private function make(int $kind, callable $callback): mixed
     {
+        Silence::forget($this->client, Command::of('multi', []));
         $batch = $this->client->multi($kind);
         $mode = $batch->getMode();
         try {

@@ -52,6 +52,23 @@ final class Scout
         }
     }
 
+    /**
+     * Ask a data node for these lines of INFO; `problem` when it doesn't answer.
+     *
+     * @param list<string> $names
+     * @return array<string, string>
+     */
+    public function figures(Address $address, array $names): array
+    {
+        try {
+            $info = $this->ask($address, 'INFO');
+        } catch (RedisException $error) {
+            return ['problem' => $error->getMessage()];
+        }
+
+        return array_intersect_key(NodeView::fields(is_string($info) ? $info : ''), array_flip($names));
+    }
+
     /** Ask a sentinel for the master and its replicas. */
     public function askSentinel(Address $sentinel): SentinelView
     {

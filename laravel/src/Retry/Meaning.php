@@ -16,8 +16,11 @@ enum Meaning: string
     /** The caller's own business: a wrong type, a syntax error. */
     case Callers = 'callers';
 
+    /** Said in the place of phpredis, which does not hand on why EXEC was refused. */
+    public const UNTOLD = 'EXECABORT Transaction discarded because of: REFUSAL';
+
     private const REFUSALS = '/^(READONLY|LOADING|MASTERDOWN|NOREPLICAS|UNBLOCKED)\b/';
-    private const DISCARDED = '/^EXECABORT .*because of: (READONLY|LOADING|MASTERDOWN|NOREPLICAS)\b/';
+    private const DISCARDED = '/^EXECABORT .*because of: (READONLY|LOADING|MASTERDOWN|NOREPLICAS|REFUSAL)\b/';
     private const DENIALS = '/^(WRONGPASS|NOAUTH|NOPERM)\b|certificate verify failed/';
     // Any other error code of a server: a word in capitals.
     private const CODE = '/^[A-Z]{3,} /';

@@ -154,4 +154,115 @@ match ($argv[1]) {
             usleep(20_000);
         }
     })(),
+    // WATCH, and what comes after it when something happened in between.
+    'watch' => (static function () use ($say, $waitForGo, $failure, $argv): void {
+        $service = app('App\Services\RedisHAService');
+        $id = static fn (): mixed => Redis::executeRaw(['CLIENT', 'ID']);
+        [, , $begin, $then] = $argv;
+        Redis::set('w', 'before');
+        $before = $id();
+        $begin === 'raw' ? Redis::executeRaw(['WATCH', 'test:w']) : Redis::watch('w');
+        if ($begin === 'multi') {
+            Redis::multi();
+            Redis::set('w', 'mine');
+        }
+        $waitForGo();
+        $sent = [];
+        $transaction = static function () use (&$sent): mixed {
+            Redis::multi();
+            $sent[] = 'multi';
+            Redis::set('w', 'mine');
+
+            return Redis::exec();
+        };
+        $client = static fn (): mixed => Redis::client()->get('w');
+        $sends = [
+            'get' => static fn (): mixed => Redis::get('w'),
+            'watch' => static fn (): mixed => Redis::watch('other'),
+            'raw' => static fn (): mixed => Redis::executeRaw(['GET', 'test:w']),
+            'exec' => static fn (): mixed => Redis::exec(),
+            'transact' => $transaction,
+            'callback' => static fn (): mixed => Redis::transaction(static fn (mixed $tx): mixed => $tx->set('w', 'mine')),
+            'object' => static fn (): mixed => Redis::multi()->set('w', 'mine')->exec(),
+            'service' => static fn (): mixed => $service->executeWithFailover(static fn (mixed $r): mixed => $r->get('w')),
+            'script' => static fn (): mixed => Redis::evalsha('return redis.call("get", KEYS[1])', 1, 'w'),
+            'client' => static fn (): mixed => $failure($client) && Redis::get('w'),
+        ];
+        $value = null;
+        $error = $failure(static function () use (&$value, $sends, $then): void {
+            $value = $sends[$then]();
+        });
+        $say(error: $error, value: $value, sent: $sent, same: $id() === $before, w: Redis::get('w'));
+    })(),
+    // Commands whose refusal phpredis only returns false for, and one that is wrong for its key.
+    'silent' => (static function () use ($say, $waitForGo, $argv): void {
+        $sends = [
+            'blpop' => static fn (): mixed => Redis::blpop('q', 1),
+            'zpopmin' => static fn (): mixed => Redis::zpopmin('z', 1),
+            'spop' => static fn (): mixed => Redis::spop('s', 1),
+        ];
+        Redis::ping();
+        $waitForGo();
+        $value = $sends[$argv[2]]();
+        $began = hrtime(true);
+        Redis::set('text', '1');
+        Redis::blpop('text', 3);
+        $say(error: null, value: $value, wrong: (hrtime(true) - $began) / 1e9);
+    })(),
+    // Where reads go while WATCH holds, and then.
+    'watched reads' => (static function () use ($say): void {
+        $reads = static function (): int {
+            for ($n = 0; $n < 25; $n++) {
+                Redis::get('w');
+            }
+
+            return app('App\Services\RedisHAService')->metrics()['replica_reads'];
+        };
+        Redis::watch('w');
+        $watched = $reads();
+        Redis::unwatch();
+        $say(watched: $watched, unwatched: $reads());
+    })(),
+    'watched fork' => (static function () use ($say, $failure): void {
+        Redis::set('w', 'before');
+        Redis::watch('w');
+        $child = pcntl_fork();
+        if ($child === 0) {
+            $say(error: $failure(static fn (): mixed => Redis::get('w')), w: Redis::get('w'));
+            // An exit would end the parent's TLS stream.
+            posix_kill(getmypid(), SIGKILL);
+        }
+        pcntl_waitpid($child, $status);
+        $say(value: Redis::transaction(static fn (mixed $tx): mixed => $tx->set('w', 'mine')));
+    })(),
+    // PUBLISH, which a server that refuses writes applies, and a write, in one batch.
+    'refused' => (static function () use ($say, $waitForGo, $failure, $argv): void {
+        $service = app('App\Services\RedisHAService');
+        $kind = $argv[2];
+        $runs = 0;
+        $fill = static function (mixed $batch) use (&$runs, $kind, $waitForGo): void {
+            $runs++;
+            $batch->publish('told', $kind);
+            $batch->set('refused', $kind);
+            if ($kind === 'late') {
+                $waitForGo();
+            }
+        };
+        Redis::ping();
+        if ($kind !== 'late') {
+            $waitForGo();
+        }
+        $pipeline = static fn (mixed $redis): mixed => $redis->pipeline($fill);
+        $transaction = static fn (mixed $redis): mixed => $redis->transaction($fill);
+        $sends = [
+            'pipeline' => static fn (): mixed => Redis::pipeline($fill),
+            'transaction' => static fn (): mixed => Redis::transaction($fill),
+            'late' => static fn (): mixed => Redis::transaction($fill),
+            'in a call' => static fn (): mixed => $service->executeWithFailover($pipeline),
+            'transaction in a call' => static fn (): mixed => $service->executeWithFailover($transaction),
+            'idempotent' => static fn (): mixed => $service->executeWithFailover($pipeline, idempotent: true),
+        ];
+        $error = $failure($sends[$kind]);
+        $say(error: $error, runs: $runs, value: Redis::get('refused'));
+    })(),
 };

@@ -136,8 +136,15 @@ class Application:
 
     def artisan(self, *arguments: str, timeout: float = 60.0, **more: str) -> tuple[int, str]:
         """Run `php artisan`; return its exit code and what it printed."""
+        done = self.artisan_done(*arguments, timeout=timeout, **more)
+        return done.returncode, done.stdout + done.stderr
+
+    def artisan_done(
+        self, *arguments: str, timeout: float = 60.0, **more: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run `php artisan`, its two streams apart."""
         command = [self.command, str(self.scripts / "artisan.php"), *arguments]
-        done = subprocess.run(
+        return subprocess.run(
             command,
             env=self.environment(**more),
             capture_output=True,
@@ -145,7 +152,6 @@ class Application:
             timeout=timeout,
             check=False,
         )
-        return done.returncode, done.stdout + done.stderr
 
     def start(self, arguments: list[str], **more: str) -> Actor:
         """Start a script of the application with its arguments."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes.laravel.application import ClusterApplication
+from tests.processes.laravel.application import ClusterApplication, operator_settings
 from tests.processes.ports import free_ports
 
 # A PHP process with Laravel takes part of a second to start.
@@ -89,6 +89,48 @@ def test_the_command_says_how_the_cluster_is(application: ClusterApplication) ->
     code, text = application.artisan("redis:ha", "stats", "--json")
     assert json.loads(text)["nodes"][found["master"]]["role"] == "master"
     assert application.artisan("redis:ha", "nonsense")[0] == 2
+
+
+def test_with_json_standard_output_is_json_whatever_happens(
+    application: ClusterApplication, tmp_path: Path
+) -> None:
+    def errors(*arguments: str, **more: str) -> tuple[int, str]:
+        done = application.artisan_done("redis:ha", *arguments, "--json", **more)
+        (line,) = done.stdout.splitlines()
+        return done.returncode, str(json.loads(line)["error"])
+
+    for action in ("status", "health", "stats", "monitor"):
+        code, text = errors(action, REDIS_TLS_CA="/nowhere/<info>ca</info>.crt")
+        assert (code, "/<info>ca</info>.crt" in text) == (1, True), (action, text)
+    assert errors("nonsense")[0] == 2
+    assert errors("monitor", "--interval=0")[0] == 2
+    assert errors("health", REDIS_SENTINEL_ENABLED="false")[0] == 1
+    assert errors("failover") == (2, "failover --json does not ask: say --yes, too")
+    code, text = errors("failover", "--yes", REDIS_HA_COMMAND="nowhere-ha")
+    assert (code, "REDIS_HA_COMMAND" in text) == (1, True)
+    operator = operator_settings() | {"REDIS_OPERATOR_PASSWORD": "wrong"}
+    code, text = errors("failover", "--yes", **operator)
+    assert code != 0
+    assert text.startswith("redis-ha: ")
+    command = tmp_path / "chatty"
+    command.write_text("#!/bin/sh\necho on the way >&2\necho '{\"lossless\": true}'\n")
+    command.chmod(0o755)
+    done = application.artisan_done(
+        "redis:ha", "failover", "--yes", "--json", REDIS_HA_COMMAND=str(command)
+    )
+    assert (done.returncode, json.loads(done.stdout)) == (0, {"lossless": True})
+    assert done.stderr == "on the way\n"
+
+
+def test_the_figures_of_a_dead_node_are_its_problem(application: ClusterApplication) -> None:
+    dead, alive = application.cluster.replicas
+    dead.kill()
+    done = application.artisan_done("redis:ha", "stats", "--json")
+    nodes = json.loads(done.stdout)["nodes"]
+    assert done.returncode == 0
+    assert list(nodes[str(dead.address)]) == ["problem"]
+    assert nodes[str(dead.address)]["problem"]
+    assert nodes[str(alive.address)]["role"] == "slave"
 
 
 def test_failover_without_its_command_says_how_to_get_it(application: ClusterApplication) -> None:
