@@ -7,6 +7,7 @@ stock Redis keeps them), else `directory`/dump.rdb.
 """
 
 import hashlib
+import os
 import re
 import secrets
 import shutil
@@ -187,11 +188,20 @@ def launch(directory: Path, configuration: str) -> subprocess.Popen[bytes]:
     """
     config = directory / "scratch.conf"
     config.write_text(configuration)
-    command = ["setpriv", "--pdeathsig", "KILL", find_binary().path, str(config)]
+    command = bound(find_binary().path, str(config), parent=os.getpid())
     with (directory / "log").open("wb") as log:
         return subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, umask=0o077
         )
+
+
+def bound(*command: str, parent: int) -> list[str]:
+    """Return what runs a command that dies with its parent.
+
+    A parent that had died before the signal was asked for would never send it: then it isn't run.
+    """
+    guard = '[ "$PPID" = "$1" ] || exit 1; shift; exec "$@"'
+    return ["setpriv", "--pdeathsig", "KILL", "sh", "-c", guard, "sh", str(parent), *command]
 
 
 def render(

@@ -1,5 +1,6 @@
 """What a scratch server's last words say of the snapshot that it was to load."""
 
+import os
 import signal
 import subprocess
 from pathlib import Path
@@ -40,3 +41,9 @@ def test_only_what_the_data_is_to_blame_for_makes_a_snapshot_corrupt(
     ):
         pass
     assert type(caught.value) is kind
+
+
+@pytest.mark.parametrize(("parent", "said"), [(os.getpid(), "ran\n"), (1, "")])
+def test_who_has_lost_its_parent_already_is_not_run(parent: int, said: str) -> None:
+    command = scratch.bound("echo", "ran", parent=parent)
+    assert subprocess.run(command, capture_output=True, text=True, check=False).stdout == said
