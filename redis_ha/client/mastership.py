@@ -63,6 +63,11 @@ def _left_behind(known: Known, named: Address, evidence: Evidence) -> bool:
 def _by_history(known: Known, named: Address | None, evidence: Evidence) -> Verdict:
     incumbent = evidence.node(known.address)
     if incumbent is None:
+        # An address that is nobody's any more answers nothing at all. So it may be alive: then
+        # only who a sentinel knows of is its successor.
+        alive = NodeView(known.address, "master", replid=known.replid)
+        if (heir := _heir(known, alive, evidence)) is not None:
+            return _accept(heir, evidence, f"it was promoted over {known.address}", known.epoch)
         return Verdict(None, f"{known.address} was not heard yet")
     restarted = incumbent.replid != known.replid
     heir = _heir(known, incumbent, evidence)

@@ -3,7 +3,9 @@
 What proves a death is kept apart here: a connection that the other side closed, and an attempt
 that met nobody. An attempt that stalls after TCP met a listener, so its process lives. So does one
 whose SYN is dropped by a machine that answers otherwise: it would refuse a port without listener,
-and drops SYNs only when the listener's queue is full, as after all clients were disconnected.
+and drops SYNs only when the listener's queue is full, as after all clients were disconnected. But
+the machine of a container ends a moment after its process: that it answered before the SYN says
+nothing.
 """
 
 import errno
@@ -23,8 +25,10 @@ from redis_ha.witness.resp import Garbage, Push, Refusal, Replies, command
 # A neighbour's kernel answers a SYN in a millisecond; the address of a container that is gone
 # never does.
 SYN_SECONDS = 0.1
-# A kernel sends about one such ICMP message a second.
+# A kernel sends about one such ICMP message a second, and some more after a quiet time.
 PROBE_SECONDS = 1.0
+# A machine that lives answers such a probe at once.
+DOUBT_SECONDS = 0.05
 # TLS and login of a server that listens but is busy or stopped.
 GREETING_SECONDS = 2.0
 FIRST_REDIAL_SECONDS, QUICK_REDIAL_SECONDS, SLOW_REDIAL_SECONDS = 0.022, 0.1, 1.0
@@ -77,11 +81,12 @@ class _HostProbe:
 
     def __init__(self) -> None:
         self._socket: socket.socket | None = None
-        self._sent_at = self._answered_at = float("-inf")
+        # When it was last asked, when it was asked what it answered to, and when it did.
+        self._sent_at = self._answered_to = self._answered_at = float("-inf")
 
-    def send(self, address: Address, now: float) -> None:
-        """Ask anew, not more often than a kernel answers."""
-        if now - self._sent_at < PROBE_SECONDS:
+    def send(self, address: Address, now: float, *, again: bool = False) -> None:
+        """Ask anew, not more often than a kernel answers, or once more in between."""
+        if now - self._sent_at < PROBE_SECONDS and not again:
             return
         self.close()
         self._sent_at = now
@@ -97,10 +102,18 @@ class _HostProbe:
             try:
                 self._socket.recv(1)
             except ConnectionRefusedError:
-                self._answered_at = now
+                self._answered_to, self._answered_at = self._sent_at, now
             except OSError:
                 pass
         return now - self._answered_at < 2 * PROBE_SECONDS
+
+    def answered_since(self, moment: float) -> bool:
+        """Say whether that was to a datagram of this moment or later."""
+        return self._answered_to >= moment
+
+    def forget(self) -> None:
+        """Take the machine for silent until it answers again."""
+        self._answered_to = self._answered_at = float("-inf")
 
     def close(self) -> None:
         if self._socket is not None:
@@ -126,7 +139,9 @@ class Link:
         self.unread = False
         self._replies = Replies()
         self._pending: deque[OnReply | None] = deque()
-        self._lost_at = float("-inf")
+        self._lost_at = self._dialled_at = float("-inf")
+        # Once for each loss: there are not many answers of a kernel to spare.
+        self._doubted = self._doubting = False
         self._pause = FIRST_REDIAL_SECONDS
         self.deadline = now
 
@@ -162,10 +177,24 @@ class Link:
         if self._stage is _Stage.WAITING:
             self._dial(now)
         elif self._stage is _Stage.CONNECTING:
-            lives = self._probe.answered(now)
-            self._end(News.KNOCKED if lives else News.UNREACHABLE, "no answer to SYN", now)
+            self._no_answer(now)
         elif self._stage in (_Stage.SECURING, _Stage.GREETING):
             self._end(News.KNOCKED, "it listens but doesn't answer", now)
+
+    def _no_answer(self, now: float) -> None:
+        """Nobody answered the SYN: the machine is gone, or lives with a listener that is busy."""
+        lives = self._probe.answered(now)
+        # It lived before the SYN was sent; whether it still does it is asked once more.
+        before = lives and not self._probe.answered_since(self._dialled_at)
+        if before and not self._doubted:
+            self._doubted = self._doubting = True
+            self._probe.send(self.address, now, again=True)
+            self.deadline = now + DOUBT_SECONDS
+            return
+        if before and self._doubting:
+            self._probe.forget()
+            lives = False
+        self._end(News.KNOCKED if lives else News.UNREACHABLE, "no answer to SYN", now)
 
     def on_ready(self, now: float) -> None:
         """Go on as far as the socket lets us, and not for ever."""
@@ -198,6 +227,7 @@ class Link:
 
     def _dial(self, now: float) -> None:
         self._probe.send(self.address, now)
+        self._dialled_at, self._doubting = now, False
         self._socket = raw = socket.socket(_family(self.address), socket.SOCK_STREAM)
         raw.setblocking(False)
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -277,6 +307,7 @@ class Link:
         self._drop()
         if self._stage is _Stage.OPEN:
             self._lost_at, self.deadline = now, now
+            self._doubted = False
             self._pause = FIRST_REDIAL_SECONDS
         else:
             self.deadline = now + self._pause

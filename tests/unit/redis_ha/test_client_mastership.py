@@ -54,6 +54,18 @@ CASES = {
     "crashed, nobody promoted": (KNOWN_A, NAME_A, (GONE_A, FOLLOWS_A, THIRD), None),
     "crashed, promoted, sentinels late": (KNOWN_A, NAME_A, (GONE_A, PROMOTED_B, THIRD), B),
     "crashed, promoted, sentinels away": (KNOWN_A, SILENT, (GONE_A, PROMOTED_B, THIRD), B),
+    "no word from it yet, promoted, a sentinel knows": (
+        KNOWN_A,
+        FAILING_OVER,
+        (PROMOTED_B, THIRD),
+        B,
+    ),
+    "no word from it yet, a replica cut loose by hand": (
+        KNOWN_A,
+        NAME_A,
+        (PROMOTED_B, THIRD),
+        None,
+    ),
     "demoted": (KNOWN_A, NAME_A, (DEMOTED_A, PROMOTED_B), B),
     "a replica cut loose by hand": (KNOWN_A, NAME_A, (MASTER_A, PROMOTED_B), A),
     "promoted while the old one lives": (KNOWN_A, FAILING_OVER, (MASTER_A, PROMOTED_B), B),

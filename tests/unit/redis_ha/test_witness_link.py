@@ -36,18 +36,26 @@ def listener(stack: ExitStack, backlog: int = 8) -> socket.socket:
 
 def first_news(address: Address, ca: Path, meet: Callable[[], object] = lambda: None) -> News:
     """Dial until something becomes of it; `meet` is called meanwhile."""
-    login = Login(Credentials("witness", "secret"), ca, "witness-1")
-    link = Link(address, login, now=time.monotonic())
-    deadline = time.monotonic() + 4.0
+    link = dialling(address, ca)
     try:
-        while not link.news:
-            assert time.monotonic() < deadline
-            link.on_time(time.monotonic())
-            if link.socket is not None:
-                link.on_ready(time.monotonic()) if ready(link) else meet()
-        return link.news[0]
+        return next_news(link, meet)
     finally:
         link.close()
+
+
+def dialling(address: Address, ca: Path) -> Link:
+    login = Login(Credentials("witness", "secret"), ca, "witness-1")
+    return Link(address, login, now=time.monotonic())
+
+
+def next_news(link: Link, meet: Callable[[], object] = lambda: None) -> News:
+    deadline = time.monotonic() + 4.0
+    while not link.news:
+        assert time.monotonic() < deadline
+        link.on_time(time.monotonic())
+        if link.socket is not None:
+            link.on_ready(time.monotonic()) if ready(link) else meet()
+    return link.news.pop(0)
 
 
 def ready(link: Link) -> bool:
@@ -87,24 +95,70 @@ def test_a_listener_that_closes_is_somebody(tls: Tls, stack: ExitStack) -> None:
 def full_queue(stack: ExitStack) -> socket.socket:
     """Return a listener that accepts nobody and whose queue holds no one more."""
     server = listener(stack, backlog=0)
+    fill(stack, server)
+    return server
+
+
+def fill(stack: ExitStack, server: socket.socket) -> None:
     while True:
         client = stack.enter_context(socket.socket())
         client.settimeout(0.2)
         try:
             client.connect(server.getsockname())
         except TimeoutError:
-            return server
+            return
 
 
 def test_a_full_queue_is_somebody(tls: Tls, stack: ExitStack) -> None:
     assert first_news(place(full_queue(stack)), tls.ca) is News.KNOCKED
 
 
+def no_datagrams(stack: ExitStack, address: tuple[str, int]) -> None:
+    """Take datagrams from now on, so that no ICMP tells of a living machine."""
+    swallower = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    swallower.bind(address)
+
+
+def test_a_machine_that_ends_a_moment_after_its_process_is_nobody(
+    tls: Tls, stack: ExitStack
+) -> None:
+    """As a killed container: at first its kernel refuses, then its address is nobody's."""
+    closed = listener(stack)
+    address = place(closed)
+    closed.close()
+    link = dialling(address, tls.ca)
+    stack.callback(link.close)
+    assert next_news(link) is News.UNREACHABLE
+    drops_syns(stack, closed_at=address)
+    no_datagrams(stack, (address.host, address.port))
+    assert [next_news(link) for _ in range(3)] == [News.UNREACHABLE] * 3
+
+
+def test_a_machine_that_lives_on_with_a_busy_listener_is_somebody(
+    tls: Tls, stack: ExitStack
+) -> None:
+    closed = listener(stack)
+    address = place(closed)
+    closed.close()
+    link = dialling(address, tls.ca)
+    stack.callback(link.close)
+    assert next_news(link) is News.UNREACHABLE
+    drops_syns(stack, closed_at=address)
+    assert [next_news(link) for _ in range(2)] == [News.KNOCKED] * 2
+
+
+def drops_syns(stack: ExitStack, *, closed_at: Address) -> None:
+    """Have a listener with a full queue at an address where nobody listened."""
+    server = stack.enter_context(socket.socket())
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    server.bind((closed_at.host, closed_at.port))
+    server.listen(0)
+    fill(stack, server)
+
+
 def test_a_machine_that_answers_nothing_is_nobody(tls: Tls, stack: ExitStack) -> None:
     server = full_queue(stack)
-    # Takes the datagram, so that no ICMP tells of a living machine.
-    swallower = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-    swallower.bind(server.getsockname())
+    no_datagrams(stack, server.getsockname())
     began = time.monotonic()
     assert first_news(place(server), tls.ca) is News.UNREACHABLE
     assert time.monotonic() - began >= SYN_SECONDS
