@@ -18,6 +18,9 @@ from redis_ha.discovery import Access
 T = TypeVar("T")
 # The time (s) for TCP and TLS with a node; a host that is lost answers neither.
 CONNECT_SECONDS = 1.0
+# At first a neighbour's kernel gets only so long (s) for TCP: an address that says nothing is most
+# often a dead master's, and its successor is found meanwhile.
+_FIRST_CONNECT_SECONDS = 0.1
 _MULTI = b"*1\r\n$5\r\nMULTI\r\n"
 
 
@@ -77,7 +80,7 @@ class PatientConnection(TlsConnection):
         """Keep to this call's time from now on; connect if need be."""
         self.call = call
         if self._sock is None:
-            self.socket_connect_timeout = min(CONNECT_SECONDS, call.patience() * 4)
+            self.socket_connect_timeout = min(connect_seconds(call.elapsed), call.patience() * 4)
             self.connect()  # type: ignore[no-untyped-call]
         else:
             self._sock.call = call
@@ -155,6 +158,11 @@ class AsyncPatientConnection(redis.asyncio.Connection):
         self._reader, self._writer = reader, writer
         sock = writer.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+
+
+def connect_seconds(elapsed: float) -> float:
+    """Say how long (s) TCP may take in a call that goes on for so long (s) already."""
+    return CONNECT_SECONDS if elapsed >= _FIRST_CONNECT_SECONDS else _FIRST_CONNECT_SECONDS
 
 
 def begins_transaction(command: Any) -> bool:
