@@ -1,6 +1,7 @@
 """Connections that keep to the time of the call they serve, and note what they send for it."""
 
 import asyncio
+import contextlib
 import socket
 import ssl
 from collections.abc import Callable
@@ -18,9 +19,10 @@ from redis_ha.discovery import Access
 T = TypeVar("T")
 # The time (s) for TCP and TLS with a node; a host that is lost answers neither.
 CONNECT_SECONDS = 1.0
-# At first a neighbour's kernel gets only so long (s) for TCP: an address that says nothing is most
-# often a dead master's, and its successor is found meanwhile.
-_FIRST_CONNECT_SECONDS = 0.1
+# A neighbour's kernel answers at once: an address that says nothing is most often a dead master's.
+# So TCP is tried in turns of so long (s), the first one of a call alone: then the master is looked
+# for. Between later ones it may have been found to be another.
+_TURNS = (0.1, 0.3, 0.6)
 _MULTI = b"*1\r\n$5\r\nMULTI\r\n"
 
 
@@ -80,10 +82,23 @@ class PatientConnection(TlsConnection):
         """Keep to this call's time from now on; connect if need be."""
         self.call = call
         if self._sock is None:
-            self.socket_connect_timeout = min(connect_seconds(call.elapsed), call.patience() * 4)
-            self.connect()  # type: ignore[no-untyped-call]
+            self._connect_in_turns(call)
         else:
             self._sock.call = call
+
+    def _connect_in_turns(self, call: Call) -> None:
+        *earlier, last = turns(call.elapsed)
+        for seconds in earlier:
+            with contextlib.suppress(redis.TimeoutError):
+                self._connect_within(seconds, call)
+                return
+            if call.seat is not None and call.seat.retired:
+                raise redis.ConnectionError(f"{call.seat.address} was given up")
+        self._connect_within(last, call)
+
+    def _connect_within(self, seconds: float, call: Call) -> None:
+        self.socket_connect_timeout = min(seconds, call.patience() * 4)
+        self.connect()  # type: ignore[no-untyped-call]
 
     def send_command(self, *args: Any, **kwargs: Any) -> None:
         refuse_when_over()
@@ -160,9 +175,9 @@ class AsyncPatientConnection(redis.asyncio.Connection):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
 
-def connect_seconds(elapsed: float) -> float:
-    """Say how long (s) TCP may take in a call that goes on for so long (s) already."""
-    return CONNECT_SECONDS if elapsed >= _FIRST_CONNECT_SECONDS else _FIRST_CONNECT_SECONDS
+def turns(elapsed: float) -> tuple[float, ...]:
+    """Say how long (s) TCP may take, turn by turn, in a call that is so old (s) already."""
+    return _TURNS[:1] if elapsed < _TURNS[0] else _TURNS
 
 
 def begins_transaction(command: Any) -> bool:

@@ -264,6 +264,9 @@ def test_an_association_is_there_once_its_command_has_succeeded(
     }
     inputs = account.inputs(token, given)
     with associations(lambda _one: works) as there:
+        # Of a machine that isn't managed yet nothing would be waited for.
+        while not there.look("i-1"):
+            pass
         if not works:
             with pytest.raises(InitFailed, match="its command failed"):
                 kind.create(inputs, OPERATION)
@@ -272,7 +275,8 @@ def test_an_association_is_there_once_its_command_has_succeeded(
         assert kind.diff(made.state, inputs) == {}
         assert kind.read(made.identity, made.state, OPERATION) == made
         kind.delete(made.identity, made.state, OPERATION)
-        assert there == {}
+        assert there.gates == {}
+        assert there.early == []
         assert kind.read(made.identity, made.state, OPERATION) is None
 
 

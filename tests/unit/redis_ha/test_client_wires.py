@@ -1,9 +1,70 @@
 """How long a client's connection waits for an address that says nothing."""
 
-from redis_ha.client.wires import CONNECT_SECONDS, connect_seconds
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+import redis
+
+from redis_ha.client.call import Call
+from redis_ha.client.wires import PatientConnection, turns
+from redis_ha.connection import Address
 
 
-def test_a_dead_masters_address_is_left_soon_and_a_distant_one_is_reached_in_the_end() -> None:
-    first = connect_seconds(0.0)
-    assert first < CONNECT_SECONDS / 5
-    assert connect_seconds(first) == CONNECT_SECONDS
+class Seat:
+    """A node whose master may turn out to be another."""
+
+    address = Address("127.0.0.1", 1)
+    retired = False
+    counts = (0, 0)
+
+    def suspect(self) -> None:
+        """Nobody looks."""
+
+
+@pytest.fixture
+def silent() -> Iterator[int]:
+    """Give the port of a listener that lets nobody in: SYNs are dropped."""
+    with ExitStack() as stack:
+        server = stack.enter_context(socket.socket())
+        server.bind(("127.0.0.1", 0))
+        server.listen(0)
+        while True:
+            client = stack.enter_context(socket.socket())
+            client.settimeout(0.2)
+            try:
+                client.connect(server.getsockname())
+            except TimeoutError:
+                break
+        yield server.getsockname()[1]
+
+
+def seconds_of(connection: PatientConnection, call: Call, **expected: Any) -> float:
+    began = time.monotonic()
+    with pytest.raises(redis.RedisError, **expected):
+        connection.serve(call)
+    return time.monotonic() - began
+
+
+def test_a_distant_node_is_reached_in_the_end() -> None:
+    assert len(turns(0.0)) == 1
+    assert max(turns(1.0)) > 0.5
+    assert sum(turns(1.0)) == pytest.approx(1.0)
+
+
+def test_at_first_an_address_that_says_nothing_is_left_soon(silent: int) -> None:
+    connection = PatientConnection(host="127.0.0.1", port=silent, ca="none")
+    assert seconds_of(connection, Call(5.0)) < 0.5
+
+
+def test_a_node_that_was_given_up_meanwhile_is_not_waited_for(silent: int) -> None:
+    connection = PatientConnection(host="127.0.0.1", port=silent, ca="none")
+    call, seat = Call(5.0), Seat()
+    call.began -= 1.0
+    call.seat, seat.retired = seat, True
+    assert seconds_of(connection, call, match="was given up") < 0.5
+    seat.retired = False
+    assert 0.9 < seconds_of(connection, call, match="Timeout") < 2.0
