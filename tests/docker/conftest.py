@@ -12,14 +12,8 @@ from tests.watch import Watch
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     root: Path = tmp_path_factory.mktemp("stack")
-    made = Stack(root, dict(SETTINGS))
-    made.create()
-    try:
-        made.up()
+    with Stack(root, dict(SETTINGS)).standing() as made:
         yield made
-    finally:
-        made.destroy()
-        made.remove_kept_volumes()
 
 
 @pytest.fixture

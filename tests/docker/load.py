@@ -4,7 +4,6 @@ As `tests.processes.worker.steady`, whose ledger and keys these are, but each ba
 `redis_ha.Client`, and what it raises is kept: an application would have seen it.
 """
 
-import multiprocessing
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,14 +32,8 @@ def load(
         Plan(access, (), number, directory / f"{number}", rate / writers, batch=BATCH)
         for number in range(writers)
     ]
-    context = multiprocessing.get_context("spawn")
-    run = ClientLoad(plans, [context.Process(target=write, args=(plan,)) for plan in plans])
-    for process in run.processes:
-        process.start()
-    try:
+    with ClientLoad.of(plans, write) as run:
         yield run
-    finally:
-        run.stop()
 
 
 class ClientLoad(Steady):

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import redis
 import yaml
@@ -110,6 +110,17 @@ class Stack:
         salt = yaml.safe_load(written.read_text())
         written.unlink()
         self.config_file.write_text(yaml.safe_dump(salt))
+
+    @contextmanager
+    def standing(self) -> Iterator[Self]:
+        """Make it for the block, and leave nothing behind."""
+        self.create()
+        try:
+            self.up()
+            yield self
+        finally:
+            self.destroy()
+            self.remove_kept_volumes()
 
     def write_settings(self) -> None:
         document = yaml.safe_load(self.config_file.read_text())

@@ -33,14 +33,8 @@ pytestmark = [
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[Stack]:
     settings = {**SETTINGS, **APART, "engine": "redis-7", "monitoring": False}
-    made = Stack(tmp_path, settings)
-    made.create()
-    try:
-        made.up()
+    with Stack(tmp_path, settings).standing() as made:
         yield made
-    finally:
-        made.destroy()
-        made.remove_kept_volumes()
 
 
 def steps(stack: Stack) -> Iterator[tuple[str, Callable[[], object]]]:

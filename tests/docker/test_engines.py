@@ -13,18 +13,12 @@ APART = {"namePrefix": "eng-", "portOffset": 4000, "subnet": "172.28.96.0/24"}
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("engine", ["redis-7", "valkey-8"])
 def test_engine_comes_up_hands_over_and_is_restored(engine: str, tmp_path: Path) -> None:
-    stack = Stack(tmp_path, {**SETTINGS, **APART, "engine": engine})
-    stack.create()
-    try:
-        stack.up()
+    with Stack(tmp_path, {**SETTINGS, **APART, "engine": engine}).standing() as stack:
         cluster = LiveCluster.of(stack)
         cluster.wait_until_healthy()
         check_handover(cluster)
         check_restore(cluster)
         assert [cluster.client(node).acl_log() for node in cluster.nodes] == [[], [], []]
-    finally:
-        stack.destroy()
-        stack.remove_kept_volumes()
 
 
 def check_handover(cluster: LiveCluster) -> None:

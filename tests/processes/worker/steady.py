@@ -11,13 +11,13 @@ import socket
 import ssl
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import takewhile
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Self
 
 from redis_ha.connection import Address
 from redis_ha.discovery import Access, ask_nodes
@@ -80,6 +80,19 @@ class Steady:
         """The number of acknowledged writes so far."""
         return sum(batch.last - batch.first + 1 for batch in self.batches)
 
+    @classmethod
+    @contextmanager
+    def of(cls, plans: list[Plan], write: Callable[[Plan], None]) -> Iterator[Self]:
+        """Run a process for each plan during the block, or until `stop`."""
+        context = multiprocessing.get_context("spawn")
+        run = cls(plans, [context.Process(target=write, args=(plan,)) for plan in plans])
+        for process in run.processes:
+            process.start()
+        try:
+            yield run
+        finally:
+            run.stop()
+
     def stop(self) -> None:
         for process in self.processes:
             process.terminate()
@@ -104,14 +117,8 @@ def steady(
         )
         for n in range(writers)
     ]
-    context = multiprocessing.get_context("spawn")
-    run = Steady(plans, [context.Process(target=write, args=(plan,)) for plan in plans])
-    for process in run.processes:
-        process.start()
-    try:
+    with Steady.of(plans, write) as run:
         yield run
-    finally:
-        run.stop()
 
 
 def read_ledger(plan: Plan) -> Iterator[Batch]:

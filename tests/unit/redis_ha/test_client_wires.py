@@ -12,6 +12,7 @@ import redis
 from redis_ha.client.call import Call
 from redis_ha.client.wires import PatientConnection, turns
 from redis_ha.connection import Address
+from tests.unit.redis_ha.full_queues import fill
 
 
 class Seat:
@@ -32,13 +33,7 @@ def silent() -> Iterator[int]:
         server = stack.enter_context(socket.socket())
         server.bind(("127.0.0.1", 0))
         server.listen(0)
-        while True:
-            client = stack.enter_context(socket.socket())
-            client.settimeout(0.2)
-            try:
-                client.connect(server.getsockname())
-            except TimeoutError:
-                break
+        fill(stack, server)
         yield server.getsockname()[1]
 
 

@@ -12,6 +12,7 @@ import pytest
 from redis_ha.connection import Address, Credentials
 from redis_ha.witness.link import SYN_SECONDS, Link, Login, News
 from tests.processes.cluster_files import Tls, write_tls
+from tests.unit.redis_ha.full_queues import fill
 
 HOST = "127.0.0.1"
 
@@ -99,16 +100,6 @@ def full_queue(stack: ExitStack) -> socket.socket:
     return server
 
 
-def fill(stack: ExitStack, server: socket.socket) -> None:
-    while True:
-        client = stack.enter_context(socket.socket())
-        client.settimeout(0.2)
-        try:
-            client.connect(server.getsockname())
-        except TimeoutError:
-            return
-
-
 def test_a_full_queue_is_somebody(tls: Tls, stack: ExitStack) -> None:
     assert first_news(place(full_queue(stack)), tls.ca) is News.KNOCKED
 
@@ -123,20 +114,20 @@ def test_a_machine_that_ends_a_moment_after_its_process_is_nobody(
     tls: Tls, stack: ExitStack
 ) -> None:
     """As a killed container: at first its kernel refuses, then its address is nobody's."""
-    closed = listener(stack)
-    address = place(closed)
-    closed.close()
-    link = dialling(address, tls.ca)
-    stack.callback(link.close)
-    assert next_news(link) is News.UNREACHABLE
-    drops_syns(stack, closed_at=address)
-    no_datagrams(stack, (address.host, address.port))
+    link = refused_and_then_silent(tls, stack)
+    no_datagrams(stack, (link.address.host, link.address.port))
     assert [next_news(link) for _ in range(3)] == [News.UNREACHABLE] * 3
 
 
 def test_a_machine_that_lives_on_with_a_busy_listener_is_somebody(
     tls: Tls, stack: ExitStack
 ) -> None:
+    link = refused_and_then_silent(tls, stack)
+    assert [next_news(link) for _ in range(2)] == [News.KNOCKED] * 2
+
+
+def refused_and_then_silent(tls: Tls, stack: ExitStack) -> Link:
+    """Dial where the kernel says that nobody listens, and from then on drops SYNs."""
     closed = listener(stack)
     address = place(closed)
     closed.close()
@@ -144,7 +135,7 @@ def test_a_machine_that_lives_on_with_a_busy_listener_is_somebody(
     stack.callback(link.close)
     assert next_news(link) is News.UNREACHABLE
     drops_syns(stack, closed_at=address)
-    assert [next_news(link) for _ in range(2)] == [News.KNOCKED] * 2
+    return link
 
 
 def drops_syns(stack: ExitStack, *, closed_at: Address) -> None:
