@@ -72,10 +72,11 @@ USERS: tuple[AclUser, ...] = (
     AclUser(
         "node",
         # It lists and kills connections to find who else hands the mastership over; its own node
-        # it makes follow a dead master's successor, and write its log anew after a full disk.
+        # it makes follow a dead master's successor, and write its log anew after a full disk; its
+        # own sentinel's timers it sets.
         data="resetkeys resetchannels -@all +multi +exec +ping +info +role +client|setname "
         "+client|list +client|kill +client|pause +client|unpause +replicaof +bgrewriteaof",
-        sentinel=f"{ASK_SENTINEL} +sentinel|failover +sentinel|ckquorum +info",
+        sentinel=f"{ASK_SENTINEL} +sentinel|failover +sentinel|ckquorum +sentinel|debug +info",
     ),
     AclUser(
         "witness",

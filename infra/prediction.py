@@ -13,6 +13,9 @@ ELECTION = 1.3
 ELECTION_ROLE_POLLING = 0.4
 # With the witness whatever down-after is: a client that polls ROLE, one that asks a sentinel.
 WITNESS_ROLE_POLLING, WITNESS = 0.4, 1.6
+# An address that falls silent (a container, a machine, a network) closes nothing, or refuses one
+# connection and then answers none: Sentinel counts down-after from its next PING, a second later.
+SILENCE_EXTRA = 1.2
 # A hung master (SIGSTOP) took up to this much longer than a killed one.
 HANG_EXTRA = 2.3
 # Zero-loss switchover: gap with a plain client at most, and with one that polls ROLE.
@@ -73,12 +76,19 @@ def _witnessed_crash() -> Prediction:
 
 
 def _crash(config: ClusterConfig) -> Prediction:
+    """With the witness only where it can see nothing: the address falls silent."""
     down_after = config.sentinel.down_after_ms / 1000
+    unseen = config.sentinel.witness
+    basis = "downAfterMs + 0.4 s for clients that poll ROLE, + 1.3 s for those that ask a sentinel"
+    silence = "where the address falls silent up to 1.2 s more"
     return Prediction(
-        "crash unseen" if config.sentinel.witness else "crash",
-        (down_after + ELECTION_ROLE_POLLING, down_after + ELECTION),
+        "crash unseen" if unseen else "crash",
+        (
+            down_after + ELECTION_ROLE_POLLING,
+            down_after + ELECTION + (SILENCE_EXTRA if unseen else 0.0),
+        ),
         "writes not yet replicated (usually none)",
-        "downAfterMs + 0.4 s for clients that poll ROLE, + 1.3 s for those that ask a sentinel",
+        f"{basis}; {silence}",
     )
 
 
@@ -103,9 +113,9 @@ def _partition(config: ClusterConfig) -> Prediction:
     )
     return Prediction(
         "partition",
-        (down_after + ELECTION_ROLE_POLLING, down_after + ELECTION),
+        (down_after + ELECTION_ROLE_POLLING, down_after + ELECTION + SILENCE_EXTRA),
         loss,
-        "outage as a crash on the majority's side; fencing within minReplicasMaxLag + 2 s",
+        "outage as a crash unseen on the majority's side; fencing within minReplicasMaxLag + 2 s",
     )
 
 

@@ -13,6 +13,8 @@ from redis_ha.survey import Survey
 WITNESSED = (0.4, 1.6)
 # Seconds from down-after to a new master: for clients that poll ROLE, for those that ask Sentinel.
 ROLE_POLLING, ELECTION = 0.4, 1.3
+# Where an address falls silent Sentinel counts down-after from its next PING, a second later.
+SILENCE_EXTRA = 1.2
 # A hung master took up to so much longer than a killed one.
 HANG_EXTRA = 2.3
 # Gap of a zero-loss switchover, for the two kinds of client.
@@ -31,17 +33,19 @@ def predict(survey: Survey) -> list[dict[str, str]]:
     down_after = max(sentinel.view.down_after for sentinel in survey.answering)
     crash = (down_after + ROLE_POLLING, down_after + ELECTION)
     lost = "writes not yet replicated (usually none)"
-    by_silence = "down-after + 0.4 s by ROLE, + 1.3 s by Sentinel"
-    crashes = [_fault("crash", crash, lost, basis=by_silence)]
+    silent = (crash[0], crash[1] + SILENCE_EXTRA)
+    formula = "down-after + 0.4 s by ROLE, + 1.3 s by Sentinel"
+    by_silence = f"{formula}, up to 1.2 s more"
+    crashes = [_fault("crash", crash, lost, basis=f"{formula}; for a silent address 1.2 s more")]
     if survey.witnessed:
         crashes = [
             _fault("crash", WITNESSED, lost, basis="the witnesses see the closed connection"),
-            _fault("crash unseen", crash, lost, basis=f"a host that vanishes: {by_silence}"),
+            _fault("crash unseen", silent, lost, basis=f"a host that vanishes: {by_silence}"),
         ]
     return [
         *crashes,
         _fault("hang", (crash[0], crash[1] + HANG_EXTRA), lost, basis="a crash, up to 2.3 s more"),
-        _fault("partition", crash, _isolated(config), basis="fencing within max-lag + 2 s"),
+        _fault("partition", silent, _isolated(config), basis="fencing within max-lag + 2 s"),
         _fault("switchover", SWITCHOVER, "none", basis="paused until the replicas hold all"),
         {
             "fault": "host loss",

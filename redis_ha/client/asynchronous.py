@@ -237,15 +237,18 @@ class AsyncClient(BaseClient):
         return self._replicas[address]
 
     async def _recover(self, call: Call, seat: _Seat, verdict: Judgement) -> None:
+        pause = call.pause_to_be_followed(verdict)
         if seat.replica:
             self._readers.shun(seat.pool.address)
+        elif pause:
+            pass  # It is the master.
         elif verdict.may_be_crowded(sum(seat.pool.counts)):
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(_wait(self._locator.search(call.deadline)), SLICE)
         elif self._master is seat:
             await self._find(call)
         if self._master is seat:
-            await asyncio.sleep(round_seconds(call.elapsed))
+            await asyncio.sleep(pause or round_seconds(call.elapsed))
 
 
 async def _ping(client: redis.asyncio.Redis) -> None:

@@ -6,7 +6,7 @@ from typing import NoReturn, Protocol
 
 import redis
 
-from redis_ha.client.retrying import Exposure, Judgement, Meaning, judge
+from redis_ha.client.retrying import FOLLOWING_PAUSES, Exposure, Judgement, Meaning, judge
 from redis_ha.connection import Address
 from redis_ha.discovery import one_line
 from redis_ha.errors import AccessDenied, CallTimedOut, OutcomeUnknown
@@ -36,6 +36,7 @@ class Call:
         "began",
         "deadline",
         "exposure",
+        "followed",
         "last_error",
         "on_replica",
         "outer",
@@ -53,6 +54,8 @@ class Call:
         self.deadline = self.began + seconds
         self.repeatable = repeatable
         self.uncertain = 0
+        # Pauses that were made for replicas to follow.
+        self.followed = 0
         self.on_replica = False
         self.over = False
         self.outer: Call | None = None
@@ -134,6 +137,13 @@ class Call:
         self.uncertain += bool(verdict.effects)
         self.exposure = Exposure()
         return verdict
+
+    def pause_to_be_followed(self, verdict: Judgement) -> float:
+        """Return how long (s) to wait for a replica to follow a new master; 0.0: look elsewhere."""
+        if not verdict.lacks_replicas or self.followed >= len(FOLLOWING_PAUSES):
+            return 0.0
+        self.followed += 1
+        return FOLLOWING_PAUSES[self.followed - 1]
 
     def timed_out(self, cause: str, *, effects: int) -> CallTimedOut:
         """Build the error of a call whose time is over."""

@@ -165,12 +165,17 @@ class _Search:
     def _keep_asking(
         self, address: Address, ask: Callable[[Address], Report], pause: Callable[[], float]
     ) -> None:
+        answered = False
         while not self._over:
             report = ask(address)
             with self._changed:
                 self._board[address] = report
                 self._changed.notify_all()
-            time.sleep(pause())
+            # A promotion ends all connections to the new master: that one is asked anew at once.
+            lost = answered and bool(report.view.problem)
+            answered = not report.view.problem
+            if not lost:
+                time.sleep(pause())
         self._scout.close(address)
 
     def _evidence(self) -> Evidence:

@@ -100,6 +100,8 @@ class Judgement:
     meaning: Meaning
     effects: int
     again: bool
+    # A master that has fewer replicas than it must: just promoted, or cut off.
+    lacks_replicas: bool = False
 
     def may_be_crowded(self, connections: int) -> bool:
         """Say whether the node may just take no more connections than the pool has already.
@@ -109,6 +111,9 @@ class Judgement:
         return self.meaning is Meaning.LOST and not self.effects and connections > 0
 
 
+# A replica follows one that was just promoted within this time (s): so long the same node is tried
+# again, after pauses that are short at first.
+FOLLOWING_PAUSES = (0.01, 0.01, 0.02, 0.02, 0.04, 0.04)
 # The connection may break again on the new master; a third time is no coincidence.
 UNCERTAIN_RETRIES = 2
 
@@ -130,7 +135,7 @@ def judge(
     if meaning in (Meaning.DENIED, Meaning.CALLERS):
         return Judgement(meaning, effects, again=False)
     again = not effects or (repeatable and uncertain < UNCERTAIN_RETRIES)
-    return Judgement(meaning, effects, again)
+    return Judgement(meaning, effects, again, lacks_replicas=_code(error) == "NOREPLICAS")
 
 
 def meaning_of(error: Exception) -> Meaning:

@@ -177,8 +177,11 @@ class Client(BaseClient):
                 gone.pool.retire()
 
     def _recover(self, seat: _Seat, call: Call, verdict: Judgement) -> None:
+        pause = call.pause_to_be_followed(verdict)
         if seat.replica:
             self._readers.shun(seat.pool.address)
+        elif pause:
+            pass  # It is the master.
         elif verdict.may_be_crowded(sum(seat.pool.counts)):
             search = self._locator.search(call.deadline)
             wait([search], min(SLICE, call.remaining))
@@ -187,7 +190,7 @@ class Client(BaseClient):
         elif self._master is seat:
             self._find(call)
         if self._master is seat:
-            time.sleep(min(round_seconds(call.elapsed), call.remaining))
+            time.sleep(min(pause or round_seconds(call.elapsed), call.remaining))
             if not call.remaining:
                 raise self._no_master(call) from call.last_error
 

@@ -20,9 +20,10 @@ T = TypeVar("T")
 # The time (s) for TCP and TLS with a node; a host that is lost answers neither.
 CONNECT_SECONDS = 1.0
 # A neighbour's kernel answers at once: an address that says nothing is most often a dead master's.
-# So TCP is tried in turns of so long (s), the first one of a call alone: then the master is looked
-# for. Between later ones it may have been found to be another.
-_TURNS = (0.1, 0.3, 0.6)
+# So the first attempt of a call ends soon (s), for the master to be looked for. Later ones go in
+# turns: between two of them it may have been found to be another. They grow for who is far away.
+_FIRST_TURN = 0.1
+_TURNS = (0.03, 0.07, 0.1, 0.2, 0.6)
 _MULTI = b"*1\r\n$5\r\nMULTI\r\n"
 
 
@@ -177,7 +178,7 @@ class AsyncPatientConnection(redis.asyncio.Connection):
 
 def turns(elapsed: float) -> tuple[float, ...]:
     """Say how long (s) TCP may take, turn by turn, in a call that is so old (s) already."""
-    return _TURNS[:1] if elapsed < _TURNS[0] else _TURNS
+    return (_FIRST_TURN,) if elapsed < _FIRST_TURN else _TURNS
 
 
 def begins_transaction(command: Any) -> bool:

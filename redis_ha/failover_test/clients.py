@@ -17,8 +17,9 @@ DESCRIPTIONS = {
     STOCK_RETRYING: "redis-py Sentinel as it comes",
 }
 KINDS = tuple(DESCRIPTIONS)
-# What an application sets so that a dead node doesn't hold it for ever (s).
-TIMEOUT = 2.0
+# What an application sets so that a dead node doesn't hold it for ever (s). TCP alone takes a
+# neighbour a millisecond; the address of a dead container or machine never answers.
+TIMEOUT, CONNECT_TIMEOUT = 2.0, 0.25
 
 
 class Contender(Protocol):
@@ -80,7 +81,7 @@ class StockClient:
             "username": user.username,
             "password": user.password,
             "socket_timeout": TIMEOUT,
-            "socket_connect_timeout": TIMEOUT,
+            "socket_connect_timeout": CONNECT_TIMEOUT,
             "decode_responses": True,
         }
         return options if self.retrying else options | {"retry": Retry(NoBackoff(), 0)}

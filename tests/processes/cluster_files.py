@@ -62,7 +62,7 @@ SENTINEL_RULES = {
         " +sentinel|is-master-down-by-addr"
     ),
     "backup": _SENTINEL_READER + " +acl|list",
-    "node": _SENTINEL_READER + " +sentinel|failover +sentinel|ckquorum +info",
+    "node": _SENTINEL_READER + " +sentinel|failover +sentinel|ckquorum +sentinel|debug +info",
     "exporter": (
         "resetkeys resetchannels -@all +ping +info +client|setname +sentinel|masters"
         " +sentinel|master +sentinel|replicas +sentinel|slaves +sentinel|sentinels"

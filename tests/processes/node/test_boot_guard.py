@@ -74,6 +74,20 @@ class Watch:
                 time.sleep(0.01)
 
 
+def ask_period(sentinel: Process) -> str:
+    with sentinel.client() as client:
+        flat: list[str] = client.execute_command("SENTINEL", "DEBUG")
+    return dict(zip(flat[::2], flat[1::2], strict=True))["ASK-PERIOD"]
+
+
+def test_a_sentinel_asks_the_others_often_after_each_of_its_starts(guarded: Cluster) -> None:
+    sentinel = guarded.sentinels[0]
+    guarded.wait_for(lambda: ask_period(sentinel) == "200", 10)
+    sentinel.stop()
+    guarded.start_all()
+    guarded.wait_for(lambda: ask_period(sentinel) == "200", 10)
+
+
 def test_a_stopped_master_hands_over_and_loses_nothing(guarded: Cluster) -> None:
     old = guarded.master
     with Ledger.running(guarded) as ledger:

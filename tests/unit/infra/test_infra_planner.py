@@ -148,7 +148,7 @@ def test_the_prediction_agrees_with_what_was_measured(down_after: int, measured:
 def test_the_plan_predicts_a_crash_with_and_without_the_witness() -> None:
     outages = {p.fault: p.outage for p in make_plan(ClusterConfig()).predictions}
     assert outages["crash"] == (0.4, 1.6)
-    assert outages["crash unseen"] == (5.4, 6.3)
+    assert outages["crash unseen"] == (5.4, 7.5)
 
 
 def test_the_plan_says_what_is_lost_where() -> None:

@@ -5,6 +5,7 @@ import redis
 from hypothesis import given
 from hypothesis import strategies as st
 
+from redis_ha.client.call import Call
 from redis_ha.client.retrying import (
     HARMLESS,
     UNCERTAIN_RETRIES,
@@ -157,3 +158,16 @@ def test_even_an_idempotent_write_is_not_repeated_for_ever() -> None:
         for times in range(UNCERTAIN_RETRIES + 1)
     ]
     assert verdicts == [True] * UNCERTAIN_RETRIES + [False]
+
+
+def test_a_new_master_is_given_time_to_be_followed_but_not_for_ever() -> None:
+    call = Call(5.0)
+    fenced, demoted = (
+        judge(REFUSED[name], Exposure(last="write", writes=1), repeatable=False)
+        for name in ("fenced", "demoted")
+    )
+    assert call.pause_to_be_followed(demoted) == 0.0
+    pauses = [call.pause_to_be_followed(fenced) for _ in range(20)]
+    assert 0 < pauses[0] < 0.02
+    assert pauses[-1] == 0.0
+    assert sum(pauses) < 0.2

@@ -157,7 +157,7 @@ def test_scaling_the_sentinels_takes_the_quorum_along() -> None:
 def test_the_prediction_follows_the_settings() -> None:
     faults = {fault["fault"]: fault for fault in predict(HEALTHY)}
     assert faults["crash"]["outage"] == "0.4-1.6 s"
-    assert faults["crash unseen"]["outage"] == "5.4-6.3 s"
+    assert faults["crash unseen"]["outage"] == "5.4-7.5 s"
     assert "5 s" in faults["partition"]["loss"]
     loose = predict(with_node(HEALTHY, 0, config_min_replicas_to_write="0"))
     assert "until it is back" in {f["fault"]: f["loss"] for f in loose}["partition"]
