@@ -33,8 +33,13 @@ def noting_the_end_of(pid: int, ends: list[float]) -> Iterator[None]:
 
 
 def has_files(pid: int) -> bool:
-    """Whether it lives: the kernel closes what a process held before it makes it a zombie."""
+    """Whether its files are open: the kernel closes them when the last of its threads has ended.
+
+    The first one may be a zombie before the others have gone.
+    """
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        threads = len(list(Path(f"/proc/{pid}/task").iterdir()))
     except (OSError, IndexError):
         return False
+    return state not in "ZX" or threads > 1

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +15,7 @@ import redis
 from redis_ha.discovery import ask_node
 from redis_ha.witness.channels import QUESTIONS, VOTES
 from redis_ha.witness.vote import Death, Vote, sign
+from tests.ending import has_files
 from tests.processes import cluster_files as files
 from tests.processes.cluster import Cluster
 from tests.processes.cluster_process import Process
@@ -154,9 +154,10 @@ def reborn(cluster: Cluster, master: Process) -> Iterator[None]:
     with ExitStack() as stack:
         with all_frozen(cluster):
             pid = master.server_pid
+            assert pid is not None
             kill_server(master)
             # Its supervisor doesn't collect it: it stays, and its port is free once it is this.
-            cluster.wait_for(lambda: Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z", 4)
+            cluster.wait_for(lambda: not has_files(pid), 4)
             command = ["redis-server", str(config)]
             bare = stack.enter_context(subprocess.Popen(command, stdout=subprocess.DEVNULL))
             stack.callback(lambda: master.signal(signal.SIGCONT).wait(10))
