@@ -4,7 +4,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -107,7 +107,9 @@ def test_no_password_shows_on_a_monitor(cluster: LiveCluster) -> None:
     assert [secret for secret in secrets for text in shown if secret in text] == []
 
 
-def test_a_round_of_scrapes_is_quick_bounded_and_cheap(watch: Watch) -> None:
+def test_a_round_of_scrapes_is_quick_bounded_and_cheap(
+    watch: Watch, figure: Callable[[str], None]
+) -> None:
     eventually(
         lambda: len(watch.ask("query", query="up[1m:5s]")["result"]) > 0, within=30, what="samples"
     )
@@ -116,6 +118,10 @@ def test_a_round_of_scrapes_is_quick_bounded_and_cheap(watch: Watch) -> None:
     series = sum(watch.values("scrape_samples_post_metric_relabeling").values())
     cpu = watch.values(
         'sum(rate(process_cpu_seconds_total{job=~"redis-exporter|prometheus|alertmanager"}[1m]))'
+    )
+    figure(
+        f"{series:.0f} series, slowest scrape {max(durations.values()) * 1000:.0f} ms, "
+        f"{cpu['']:.1%} of a core"
     )
     assert 0 < series < MOST_SERIES
     assert 0 < cpu[""] < MOST_CORES
