@@ -24,7 +24,7 @@ JOBS = {
 # All series of the stack here; they grow with the commands in use, some ten for each and node.
 MOST_SERIES = 6_000
 SLOWEST_SCRAPE_SECONDS = 0.2
-# Of a core, for stock exporter, Prometheus and Alertmanager; 0.02 to 0.03 were measured here.
+# Of a core, for stock exporter, Prometheus and Alertmanager; 0.007 on a quiet machine.
 MOST_CORES = 0.05
 
 
