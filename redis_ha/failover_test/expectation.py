@@ -15,9 +15,6 @@ from redis_ha.prediction import ELECTION, FENCING_EXTRA, HANG_EXTRA, SILENCE_EXT
 # Seconds after down-after until the clients of a kind write again.
 _ELECTION = {OURS: 0.5, STOCK: ELECTION}
 _SWITCHOVER = {OURS: 0.3, STOCK: 1.5}
-# Who follows a master that fell silent still waits for it: Sentinel sends him to the new one, which
-# takes no writes before, when it has looked whether it is promoted. It looks once a second.
-_FOLLOWED = 1.0
 # How long before the fault a write may have been acknowledged and not yet have left the master.
 _UNREPLICATED = 1.0
 # After SENTINEL FAILOVER alone the old master stays writable for about this long.
@@ -96,19 +93,14 @@ def _outage(fault: Fault, settings: LiveSettings) -> dict[str, float | None]:
         return dict(_SWITCHOVER)
     if fault == "crash" and settings.witnessed:
         return dict(zip((OURS, STOCK), WITNESSED, strict=True))
-    if fault == "crash-unseen":
-        # There to be compared with: what the planner predicts at most, whoever the client is.
+    if fault in ("crash-unseen", "partition"):
+        # An address falls silent: what the planner predicts at most, whoever the client is.
         return dict.fromkeys(_ELECTION, settings.down_after + ELECTION + SILENCE_EXTRA)
     if fault == "asymmetric-partition":
         # The old master still answers: that it refuses writes does not make redis-py leave it.
         return {OURS: settings.down_after + settings.max_lag + _ELECTION[OURS], STOCK: None}
-    extra = {
-        # A container that is killed takes its address with it.
-        "crash": SILENCE_EXTRA,
-        "hang": HANG_EXTRA,
-        "partition": SILENCE_EXTRA + _FOLLOWED,
-    }[fault]
-    return {kind: settings.down_after + extra + more for kind, more in _ELECTION.items()}
+    extra = settings.down_after + (HANG_EXTRA if fault == "hang" else 0.0)
+    return {kind: extra + election for kind, election in _ELECTION.items()}
 
 
 def _at_risk(fault: Fault, fencing: float | None) -> tuple[Window, ...]:

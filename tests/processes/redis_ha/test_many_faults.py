@@ -14,7 +14,7 @@ import pytest
 import redis
 
 from redis_ha.failover_test.clients import KINDS, OURS, STOCK
-from redis_ha.failover_test.summary import client_rows, overlap_seconds
+from redis_ha.failover_test.summary import overlap_seconds
 from redis_ha.prediction import FENCING_EXTRA
 from tests.processes.cluster import Cluster, Process, Settings
 from tests.processes.redis_ha.many_faults import (
@@ -31,8 +31,6 @@ AMOUNT = Amount.wanted()
 pytestmark = pytest.mark.timeout(3600)
 # Between an answer of the server and its being noted here, on a busy machine (s).
 SLACK = 0.3
-# Seconds beyond down-after.
-PROMISED = {OURS: 0.5, STOCK: 1.3}
 
 
 def fence(down_after: int) -> int:
@@ -71,12 +69,6 @@ def test_crashes_stay_within_what_is_predicted(fenced: Cluster, figure: Figure) 
     runs = run_often(fenced, "crash", AMOUNT, kinds=KINDS)
     tell(runs, figure)
     assert troubles(runs, strict=AMOUNT.strict) == []
-    if AMOUNT.strict:
-        # The command allows for a container's silent address; a dead process refuses at once.
-        worst = {row.kind: row.outage_worst for row in client_rows(runs)}
-        down_after = AMOUNT.down_after / 1000
-        assert worst[OURS] <= down_after + PROMISED[OURS]
-        assert worst[STOCK] <= down_after + PROMISED[STOCK]
 
 
 def test_a_master_that_misses_its_replicas_stops_within_the_bound(

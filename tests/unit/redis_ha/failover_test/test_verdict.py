@@ -50,7 +50,7 @@ def test_with_witnesses_a_crash_may_cost_less_than_down_after() -> None:
 
 
 def test_our_client_is_held_to_its_promise() -> None:
-    assert failed(crash(back_after=3.8)) == ["outage redis-ha"]
+    assert failed(crash(back_after=2.6)) == ["outage redis-ha"]
 
 
 def test_a_write_acknowledged_just_before_a_crash_may_be_lost() -> None:
