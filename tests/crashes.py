@@ -12,7 +12,7 @@ from statistics import median
 from redis_ha.failover_test.campaign import Campaign, carry_out
 from redis_ha.failover_test.clients import OURS, STOCK
 from redis_ha.failover_test.hands import Hands
-from redis_ha.failover_test.measures import Span, outages, promotions
+from redis_ha.failover_test.measures import outages, promotions
 from redis_ha.failover_test.records import BEGUN
 from redis_ha.failover_test.run import Options
 from redis_ha.failover_test.summary import Judged
@@ -32,27 +32,9 @@ class Crashes:
     """All runs of one kind of crash; gaps in seconds, by kind of client."""
 
     runs: tuple[Judged, ...]
-    # When (s, monotonic) the server ended, run by run; empty where it does at once.
-    ends: tuple[float, ...] = ()
 
     def gaps(self, kind: str) -> list[float]:
-        return [gap.seconds for gap in self._spans(kind)]
-
-    def dying(self, kind: str) -> list[float]:
-        """How much of each gap passed before the server had ended.
-
-        At its memory limit it stands still until the kernel has found nothing else to free.
-        """
-        ends = self.ends or [-math.inf] * len(self.runs)
-        spans = zip(ends, self._spans(kind), strict=True)
-        return [min(max(0.0, end - gap.begin), gap.seconds) for end, gap in spans]
-
-    def since_the_end(self, kind: str) -> list[float]:
-        """How much of each gap is the failover's: from the end of the server on."""
-        return [gap - dying for gap, dying in zip(self.gaps(kind), self.dying(kind), strict=True)]
-
-    def _spans(self, kind: str) -> list[Span]:
-        return [outages(r.run, since=r.run.marks[BEGUN])[kind] for r in self.runs]
+        return [outages(r.run, since=r.run.marks[BEGUN])[kind].seconds for r in self.runs]
 
     @property
     def lost(self) -> int:
@@ -86,34 +68,24 @@ class Crashes:
 
     @property
     def figures(self) -> list[str]:
-        lines = [f"{kind}: gap {spread(self.gaps(kind))}" for kind in (OURS, STOCK)]
-        if self.ends:
-            lines += [
-                f"{kind}: before the server's end {spread(self.dying(kind))}, "
-                f"since then {spread(self.since_the_end(kind))}"
-                for kind in (OURS, STOCK)
-            ]
+        gaps = [(kind, self.gaps(kind)) for kind in (OURS, STOCK)]
+        lines = [
+            f"{kind}: gap p50 {percentile(values, 0.5):.2f} s, p95 {percentile(values, 0.95):.2f} "
+            f"s, worst {max(values):.2f} s in {len(values)} crashes"
+            for kind, values in gaps
+        ]
         lines.append(f"{self.lost} of {self.acknowledged} acknowledged writes lost")
         lines.append(f"failovers a crash {self.failovers}, asked for {self.requests}")
         return lines
 
 
 def crash_again_and_again(
-    site: Site,
-    hands: Hands,
-    count: int,
-    *,
-    directory: Path,
-    figure: Callable[[str], None],
-    ends: Sequence[float] = (),
+    site: Site, hands: Hands, count: int, *, directory: Path, figure: Callable[[str], None]
 ) -> Crashes:
-    """Crash the master `count` times, each time healed; note the figures.
-
-    `ends` is filled by hands that know when the server ended.
-    """
+    """Crash the master `count` times, each time healed; note the figures."""
     campaign = Campaign(site, ("crash",), count, OPTIONS)
     runs = carry_out(campaign, hands, directory / "journal.json", say=print)
-    crashes = Crashes(tuple(runs), tuple(ends))
+    crashes = Crashes(tuple(runs))
     for line in crashes.figures:
         figure(line)
     return crashes
@@ -124,18 +96,12 @@ def check(crashes: Crashes, *, down_after: float) -> None:
     assert crashes.troubles == []
     assert set(crashes.requests) == {1}, crashes.requests
     for kind, limit in LIMITS.items():
-        values = crashes.since_the_end(kind)
+        values = crashes.gaps(kind)
         # Sentinel alone would not even have begun.
         assert max(values) < down_after, crashes.figures
         assert median(values) <= limit + SLACK_SECONDS, crashes.figures
         if len(values) >= ENOUGH:
             assert percentile(values, 0.95) <= limit, crashes.figures
-
-
-def spread(values: Sequence[float]) -> str:
-    """Say it in three numbers."""
-    middle, most = percentile(values, 0.5), percentile(values, 0.95)
-    return f"p50 {middle:.2f} s, p95 {most:.2f} s, worst {max(values):.2f} s of {len(values)}"
 
 
 def percentile(values: Sequence[float], share: float) -> float:

@@ -18,7 +18,6 @@ from redis_ha.site import Member, Site
 from redis_ha.witness.hearing import Hearing, hear_witnesses
 from tests.crashes import check, crash_again_and_again
 from tests.docker.stack import LiveCluster, docker, eventually
-from tests.ending import noting_the_end_of
 
 CRASHES = int(os.environ.get("REDIS_HA_WITNESS_CRASHES", "2"))
 REPEATS = int(os.environ.get("REDIS_HA_WITNESS_CALM", "1"))
@@ -80,7 +79,6 @@ class OutOfMemory(DockerHands):
 
     cluster: LiveCluster | None = None
     limits: dict[str, str] = field(default_factory=dict)
-    ends: list[float] = field(default_factory=list)
 
     def inflict(self, injury: Injury) -> None:
         name = injury.details["container"]
@@ -92,8 +90,7 @@ class OutOfMemory(DockerHands):
         docker("update", "--memory", limit, "--memory-swap", limit, name)
         assert self.cluster is not None
         exhaust = ["DEBUG", "POPULATE", "1", "exhausted", str(64 * ALLOWED)]
-        with noting_the_end_of(server_pid(name), self.ends):
-            self.cluster.inside(injury.node, *exhaust, check=False)
+        self.cluster.inside(injury.node, *exhaust, check=False)
         eventually(
             lambda: docker("inspect", "-f", killed, name) != before,
             within=10,
@@ -108,13 +105,6 @@ class OutOfMemory(DockerHands):
         super().heal(injury)
 
 
-def server_pid(container: str) -> int:
-    """Find the server of a data node among this machine's processes."""
-    rows = docker("top", container, "-eo", "pid,comm").splitlines()
-    (pid,) = [row.split()[0] for row in rows if row.split()[1] == "redis-server"]
-    return int(pid)
-
-
 def used(container: str) -> int:
     """Return what a container's cgroup is charged with, of version 1 or 2."""
     files = "/sys/fs/cgroup/memory/memory.usage_in_bytes /sys/fs/cgroup/memory.current"
@@ -125,14 +115,13 @@ def used(container: str) -> int:
 def test_a_crash_costs_no_more_than_promised(
     calm: LiveCluster, tmp_path: Path, figure: Figure, kind: str
 ) -> None:
-    ends: list[float] = []
     hands = {
         "killed": Killed(),
         "without grace": WithoutGrace(),
-        "out of memory": OutOfMemory(cluster=calm, ends=ends),
+        "out of memory": OutOfMemory(cluster=calm),
     }[kind]
     crashes = crash_again_and_again(
-        site_of(calm), hands, CRASHES, directory=tmp_path, figure=figure, ends=ends
+        site_of(calm), hands, CRASHES, directory=tmp_path, figure=figure
     )
     check(crashes, down_after=DOWN_AFTER)
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +16,6 @@ import redis
 from redis_ha.discovery import ask_node
 from redis_ha.witness.channels import QUESTIONS, VOTES
 from redis_ha.witness.vote import Death, Vote, sign
-from tests.ending import has_files
 from tests.processes import cluster_files as files
 from tests.processes.cluster import Cluster
 from tests.processes.cluster_process import Process
@@ -164,6 +164,19 @@ def reborn(cluster: Cluster, master: Process) -> Iterator[None]:
             stack.callback(bare.kill)
             cluster.wait_for(lambda: serves(master), 4)
         yield
+
+
+def has_files(pid: int) -> bool:
+    """Whether its files are open: the kernel closes them when the last of its threads has ended.
+
+    The first one may be a zombie before the others have gone.
+    """
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        threads = len(list(Path(f"/proc/{pid}/task").iterdir()))
+    except (OSError, IndexError):
+        return False
+    return state not in "ZX" or threads > 1
 
 
 def serves(master: Process) -> bool:

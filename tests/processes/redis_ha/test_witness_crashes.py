@@ -2,14 +2,13 @@
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from redis_ha.failover_test.hands import Injury
 from tests.crashes import check, crash_again_and_again
-from tests.ending import noting_the_end_of
 from tests.processes.cluster import Cluster
 from tests.processes.cluster_memory import MemoryGroup, exhaust, memory_groups
 from tests.processes.cluster_process import Process
@@ -28,14 +27,9 @@ class CrashingHands(ProcessHands):
     """Crashes a node in a way of its own."""
 
     crash: Callable[[Process], None] = Process.kill
-    ends: list[float] = field(default_factory=list)
 
     def inflict(self, injury: Injury) -> None:
-        node = self.cluster.node(injury.node)
-        pid = node.server_pid
-        assert pid is not None
-        with noting_the_end_of(pid, self.ends):
-            self.crash(node)
+        self.crash(self.cluster.node(injury.node))
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +75,6 @@ def test_a_crash_costs_no_more_than_promised(
         pytest.skip("this machine doesn't let us limit a process's memory")
     hands = CrashingHands(cluster, crash=crash)
     crashes = crash_again_and_again(
-        site_of(cluster), hands, CRASHES, directory=tmp_path, figure=figure, ends=hands.ends
+        site_of(cluster), hands, CRASHES, directory=tmp_path, figure=figure
     )
     check(crashes, down_after=FENCED.down_after / 1000)
