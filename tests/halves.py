@@ -14,7 +14,7 @@ from typing import IO
 
 # What runs in Docker is less than the processes: the quick ones make it up.
 OTHER_HALF = tuple(f"tests/{name}" for name in ("unit", "contract", "faults", "docker", "aws"))
-# Of the first half, what is said again at the end: its failures and its closing line.
+# Of each half, what is said again at the end: its failures and its closing line.
 _REPEATED_LINES = 40
 _SUMMARY = "short test summary info"
 
@@ -29,8 +29,8 @@ def main(args: Sequence[str]) -> int:
         echo(["\nThe other half, in Docker, and what is quick:\n"])
         docker.wait()
         shown.seek(0)
-        echo(shown)
-    echo(f"{line}\n" for line in ["", "The first half, as processes:", *repeated(last)])
+        other = echo(shown)
+    echo(f"{line}\n" for line in ["", "Both halves:", *repeated(last), *repeated(other)])
     return processes.returncode or docker.returncode
 
 

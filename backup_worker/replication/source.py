@@ -69,12 +69,14 @@ def find_candidates(access: Access) -> Candidates:
 def settle(views: Sequence[NodeView]) -> tuple[NodeView, list[NodeView]]:
     """Tell the master from the others; the first view is that of whom the sentinels name.
 
-    After a switchover most of them learn of it up to two seconds late. The old master knows: it
-    is a replica of the new one, which says that it is master.
+    After a failover most of them learn of it up to two seconds late. The old master knows, as a
+    replica of the new one; where it is gone, another replica that is linked to the new one does.
     """
     named, *others = views
+    witnesses = [named] if named.role is not None else [view for view in others if view.link_up]
+    heirs = {view.master for view in witnesses if view.role == "slave"}
     for view in others:
-        if named.role == "slave" and view.role == "master" and view.address == named.master:
+        if view.role == "master" and view.address in heirs:
             return view, [named, *(other for other in others if other is not view)]
     return named, others
 

@@ -166,6 +166,14 @@ class Cluster:
 
     def complaints(self) -> list[str]:
         """Say what keeps the cluster from being healthy; empty when it is."""
+        found = self._disagreements()
+        return found and [*found, *self._ends()]
+
+    def _ends(self) -> list[str]:
+        processes = (*self.data_nodes, *self.sentinels)
+        return [f"{p.name} ended: {p.log[-500:]}" for p in processes if not p.running]
+
+    def _disagreements(self) -> list[str]:
         views = ask_sentinels(self.access("operator"))
         master = majority_master(views)
         found = [text for view in views if (text := self._sentinel_complaint(view, master))]

@@ -47,7 +47,7 @@ SETTINGS = Settings(
 
 @dataclass(frozen=True)
 class Lost:
-    """A fault, and the store as it was `CALM` seconds after all went on; times in ms."""
+    """A fault, and the store as it was `CALM` seconds after the log went on; times in ms."""
 
     name: str
     began: int
@@ -102,6 +102,7 @@ def lose(worker: WorkerCommand, name: str, fault: Callable[[WorkerCommand], None
     time.sleep(CALM)
     began = time.time_ns() // 1_000_000
     fault(worker)
+    wait_for(lambda: is_fed(worker), "a log that goes on")
     time.sleep(CALM)
     store = worker.directory / name.replace(" ", "-")
     ended = int(copy_store(worker.store, store) * 1000)
@@ -110,6 +111,11 @@ def lose(worker: WorkerCommand, name: str, fault: Callable[[WorkerCommand], None
             node.start()
     wait_for(lambda: followed(worker), "a healthy cluster that is followed", 60)
     return Lost(name, began, ended, store)
+
+
+def is_fed(worker: WorkerCommand) -> bool:
+    source = source_of(worker)
+    return source is not None and source.running
 
 
 def followed(worker: WorkerCommand) -> bool:

@@ -79,6 +79,14 @@ def test_an_old_master_tells_of_the_new_one_before_the_sentinels_do() -> None:
     assert settle([DEMOTED, REPLICA, PROMOTED]) == (PROMOTED, [DEMOTED, REPLICA])
 
 
+GONE = replace(LEADER, role=None, problem="connection refused")
+FOLLOWER = replace(REPLICA, master=PROMOTED.address)
+
+
+def test_a_replica_tells_of_the_new_master_where_the_old_one_is_gone() -> None:
+    assert settle([GONE, FOLLOWER, PROMOTED]) == (PROMOTED, [GONE, FOLLOWER])
+
+
 @pytest.mark.parametrize(
     "views",
     [
@@ -86,7 +94,9 @@ def test_an_old_master_tells_of_the_new_one_before_the_sentinels_do() -> None:
         [LEADER, REPLICA, PROMOTED],
         [DEMOTED, REPLICA, OTHER],
         [replace(DEMOTED, master=Address("10.0.0.9", 1)), REPLICA, PROMOTED],
-        [replace(LEADER, role=None, problem="connection refused"), REPLICA, PROMOTED],
+        [GONE, REPLICA, PROMOTED],
+        [GONE, replace(FOLLOWER, link_down_seconds=1), PROMOTED],
+        [LEADER, FOLLOWER, PROMOTED],
     ],
 )
 def test_without_that_the_sentinels_word_stands(views: list[NodeView]) -> None:
