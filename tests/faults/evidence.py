@@ -15,6 +15,8 @@ from tests.processes.cluster import Process
 Sign = Callable[[World, Process], bool]
 # How far two clocks of one machine may seem apart, when an answer is late (s).
 _CLOCK_SLACK = 60
+# A busy machine takes its time to stop a process (s).
+_SHOWS_WITHIN = 2.0
 _KNOCK = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 0.7)"
 
 
@@ -24,7 +26,16 @@ def unseen(world: World, fault: Fault, hurt: Sequence[Process]) -> list[str]:
     A stop and a rolling change are seen at their end: they wait for the processes.
     """
     sign = _SIGNS.get(fault.kind)
-    return [p.name for p in hurt if sign is not None and not sign(world, p)]
+    return [p.name for p in hurt if sign is not None and not _shows(sign, world, p)]
+
+
+def _shows(sign: Sign, world: World, process: Process) -> bool:
+    deadline = time.monotonic() + _SHOWS_WITHIN
+    while not sign(world, process):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 def reached(world: World, process: Process, *, by: str) -> bool:

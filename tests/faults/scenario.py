@@ -150,9 +150,11 @@ def _begun(world: World, fault: Fault, observer: Observer, running: Sequence[Run
     hit = fault.kind == "rolling" or bool(_masters(observer, begun) & names)
     end, revive = begin(world, fault, hurt), _hurt_worker(world, fault)
     what = Happened(fault, begun, time.monotonic(), begun + fault.seconds, hit)
-    missing = set(unseen(world, fault, _undisturbed(hurt, running)))
-    assert not missing, f"{fault} didn't take hold on {', '.join(sorted(missing))}"
-    return Running(what, frozenset(names), lambda: (end(), revive()))
+    one = Running(what, frozenset(names), lambda: (end(), revive()))
+    if missing := set(unseen(world, fault, _undisturbed(hurt, running))):
+        one.end()
+        raise AssertionError(f"{fault} didn't take hold on {', '.join(sorted(missing))}")
+    return one
 
 
 def _undisturbed(hurt: Sequence[Process], running: Sequence[Running]) -> list[Process]:
