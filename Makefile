@@ -48,7 +48,7 @@ soak: bootstrap ## many random faults on a real cluster; ARGS="--faults 1000 --s
 	@$(TOOLCHAIN) test-tools
 	@$(TOOLCHAIN) run $(BIN)/python -m tests.faults.soak $(ARGS)
 
-bench: bootstrap ## the numbers in the README
+bench: bootstrap ## measure against peers; results, table and picture in docs/BENCHMARKS.md
 	@$(TOOLCHAIN) ensure
 	@$(TOOLCHAIN) test-tools
 	@$(TOOLCHAIN) run $(BIN)/python -m benchmarks $(ARGS)

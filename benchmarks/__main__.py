@@ -1,30 +1,39 @@
 """`python -m benchmarks [NAME]...`: run the benchmarks, print a table, keep the numbers.
 
 The results land in benchmarks/results/NAME.json, with what they were measured on. Those files
-are committed: docs/BENCHMARKS.md is made of them, by `python -m benchmarks report`.
-`python -m benchmarks compare FOLDER` holds the results against others of the same machine.
+are committed: docs/BENCHMARKS.md is made of them, after each benchmark and by
+`python -m benchmarks report`. `python -m benchmarks compare FOLDER` holds the results against
+others of the same machine and settings. --quick shows that it works, and keeps nothing.
 """
 
 import argparse
 import inspect
 import json
 import os
-import platform
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import client, failover, follow, protections, report, restore, snapshot, stack
-from benchmarks.figures import changes, difference
+from benchmarks import (
+    client,
+    failover,
+    follow,
+    growth,
+    machine,
+    protections,
+    report,
+    restore,
+    snapshot,
+    stack,
+)
+from benchmarks.comparison import changes, difference
 
 RESULTS = Path(__file__).parent / "results"
 DOCS = Path(__file__).parents[1] / "docs"
 BENCHMARKS: Mapping[str, Callable[..., dict[str, Any]]] = {
     "snapshot": snapshot.measure,
-    "growth": snapshot.measure_growth,
+    "growth": growth.measure,
     "client": client.measure,
     "follow": follow.measure,
     "restore": restore.measure,
@@ -42,20 +51,28 @@ def main() -> None:
             write_report()
         case ["compare", folder]:
             sys.exit(compare(Path(folder), limit=options.limit))
+        case ["compare", *_]:
+            raise SystemExit("compare takes one folder, with the results from before")
         case _:
             run(options)
 
 
 def run(options: argparse.Namespace) -> None:
-    """Measure, one benchmark after the other."""
-    for name in options.names or BENCHMARKS:
-        if name not in BENCHMARKS:
-            raise SystemExit(f"no benchmark {name!r}: there are {', '.join(BENCHMARKS)}")
-        before = os.getloadavg()[0]
-        result = BENCHMARKS[name](**_settings(options, BENCHMARKS[name]))
+    """Measure, one benchmark after the other; each has its place in the page once it is done."""
+    names = options.names or list(BENCHMARKS)
+    if unknown := [name for name in names if name not in BENCHMARKS]:
+        raise SystemExit(f"no benchmark {unknown[0]!r}: there are {', '.join(BENCHMARKS)}")
+    for name in names:
+        settings = _settings(options, BENCHMARKS[name])
+        before = os.getloadavg()[0] if options.quick else machine.rested()
+        result = BENCHMARKS[name](**settings)
         for row in table(result):
             print("  ".join(row))
-        keep(name, result | {"measured_on": machine(before)})
+        if options.quick:
+            print(f"{name} works; nothing is kept of a --quick run")
+        else:
+            keep(name, result | {"measured_on": machine.describe(before, settings)})
+            write_report()
 
 
 def write_report() -> None:
@@ -66,18 +83,29 @@ def write_report() -> None:
 
 
 def compare(folder: Path, *, limit: float) -> int:
-    """Say how the figures changed since those in `folder`; 1 when one is worse by `limit`."""
+    """Say how the figures changed since those in `folder`; 1 when one is worse by `limit` or gone.
+
+    Raises SystemExit where nothing can be compared.
+    """
+    if folder.resolve() == RESULTS.resolve():
+        raise SystemExit(f"{folder} holds the results themselves: name a copy of earlier ones")
     before, after = load(folder), load(RESULTS)
     if reason := difference(before, after):
         raise SystemExit(f"these can't be compared: {reason}")
     found = changes(before, after)
+    if not found:
+        raise SystemExit(f"nothing to compare: {folder} and {RESULTS} have no figure in common")
     for change in found:
-        print(f"{change.factor:6.2f}  {change.figure.name}: {change.before} -> {change.after}")
+        print(change)
+    if missing := sorted(set(before) ^ set(after)):
+        print(f"not compared, for one side hasn't measured them: {', '.join(missing)}")
     return 1 if any(change.factor > limit for change in found) else 0
 
 
 def load(folder: Path) -> dict[str, Any]:
-    """Read the results in a folder, by name."""
+    """Read the results in a folder, by name; raises SystemExit where there is none."""
+    if not folder.is_dir():
+        raise SystemExit(f"there is no folder {folder} with results")
     return {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
 
 
@@ -98,20 +126,6 @@ def keep(name: str, result: Mapping[str, Any]) -> None:
     print(f"written to {path}")
 
 
-def machine(load: float) -> dict[str, Any]:
-    """Say what it was measured on; a load well above 0 spoils the times."""
-    redis = subprocess.run(
-        ["redis-server", "--version"], capture_output=True, text=True, check=True
-    )
-    return {
-        "date": f"{datetime.now(UTC):%Y-%m-%d}",
-        "cpus": os.cpu_count(),
-        "load_before": round(load, 2),
-        "python": platform.python_version(),
-        "redis": redis.stdout.split("v=")[1].split()[0],
-    }
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
@@ -128,7 +142,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--operations", type=int, default=1_000_000, help="calls of fifty threads (1000000)"
     )
-    parser.add_argument("--quick", action="store_true", help="small sizes: does it work?")
+    parser.add_argument(
+        "--quick", action="store_true", help="small sizes: does it work? keeps nothing"
+    )
     return parser
 
 

@@ -1,7 +1,9 @@
 """What a failover costs each kind of client, side by side in one run on the same machine.
 
 Peers: plain `SENTINEL FAILOVER` beside the zero-loss switchover; Sentinel alone beside the witness;
-stock redis-py Sentinel beside our client. Load and counting are those of `redis-ha failover-test`.
+redis-py's Sentinel class beside our client, with its own retries off and as it comes, both with
+the timeouts of `redis_ha.failover_test.clients`. Load and counting are those of `redis-ha
+failover-test`.
 """
 
 import statistics
@@ -18,7 +20,7 @@ from redis_ha.failover_test.summary import Judged
 from tests.processes.cluster import Cluster, Settings
 from tests.processes.redis_ha.many_faults import Amount, acknowledged, lost, run_often
 
-# Seconds; with our client. Stock redis-py Sentinel asks the sentinels only.
+# Seconds; with our client. redis-py asks the sentinels only.
 GOALS = {"switchover": 0.2, "crash_with_witness": 0.4, "crash_without_witness": 2.5}
 DOWN_AFTER = 2000
 # What the planner allows and recommends with it.

@@ -1,11 +1,14 @@
 """What following a steady stream costs: the CPU share and the memory of one follower.
 
-The stream is made of small SETs in small batches, as many clients make it, at a fixed rate.
+The stream is made of small SETs in small batches, as many clients make it, at a fixed rate. Beside
+the follower, on the same replica, `redis-cli --replica > /dev/null` reads the same stream: a stock
+tool that prints each command and keeps none.
 """
 
 import json
 import multiprocessing
 import random
+import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -14,9 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from backup_worker.config import LogSettings
+from benchmarks.by_hand import redis_cli, secret
 from redis_ha.connection import Address
 from redis_ha.discovery import Access
 from tests.processes.cluster import Cluster, Settings
+from tests.processes.cluster_process import Process
 from tests.processes.log import follower_process
 from tests.processes.log.log_worker import LogWorker
 
@@ -39,11 +44,12 @@ def measure() -> dict[str, Any]:
         with follower_process.start(path) as process:
             wait_until_attached(process)
             time.sleep(2)  # its start is over
-            idle = share_of(process, seconds=5.0)
-            with writing(cluster):
+            (idle,) = shares_of(process, seconds=5.0)
+            (replica,) = cluster.replicas
+            with stock_follower(replica) as peer, writing(cluster):
                 time.sleep(2)
                 before = follower_process.ask(process)
-                busy = share_of(process, seconds=SECONDS)
+                ours, theirs = shares_of(process, peer, seconds=SECONDS)
                 after = follower_process.ask(process)
             peak = peak_memory(process.pid)
             process.communicate("")
@@ -52,11 +58,40 @@ def measure() -> dict[str, Any]:
             "goal_cpu_share": GOAL_SHARE,
             "bytes_per_second": round((after["received"] - before["received"]) / SECONDS),
             "command_bytes": len(command(0, b"v" * _VALUE)),
-            "cpu_share": round(busy, 4),
-            "idle_cpu_share": round(idle, 4),
+            **told(idle, ours, theirs),
             "peak_rss_bytes": peak,
             "segments": len(worker.segments()),
         }
+
+
+def told(idle: float, ours: float, theirs: float) -> dict[str, float]:
+    """Give the shares of a core, and ours as a multiple of the peer's."""
+    return {
+        "cpu_share": round(ours, 4),
+        "idle_cpu_share": round(idle, 4),
+        "peer_cpu_share": round(theirs, 4),
+        "cpu_ratio": round(ours / theirs, 3),
+    }
+
+
+@contextmanager
+def stock_follower(replica: Process) -> Iterator["subprocess.Popen[str]"]:
+    """Run `redis-cli --replica > /dev/null`; give it once the stream begins."""
+    words = [*redis_cli(replica), "--replica"]
+    with subprocess.Popen(
+        words, env=secret(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            said = []
+            for line in process.stderr or ():
+                said.append(line)
+                if "Logging commands" in line:
+                    break
+            else:
+                raise RuntimeError(f"{words} ended: {''.join(said)}")
+            yield process
+        finally:
+            process.kill()
 
 
 def wait_until_attached(process: Any) -> None:
@@ -68,11 +103,12 @@ def wait_until_attached(process: Any) -> None:
         time.sleep(0.1)
 
 
-def share_of(process: Any, *, seconds: float) -> float:
-    """Return the share of a core that a process takes, system calls included."""
-    before, began = cpu_seconds(process.pid), time.monotonic()
+def shares_of(*processes: Any, seconds: float) -> list[float]:
+    """Return the share of a core that each process takes, system calls included."""
+    before, began = [cpu_seconds(process.pid) for process in processes], time.monotonic()
     time.sleep(seconds)
-    return (cpu_seconds(process.pid) - before) / (time.monotonic() - began)
+    after, passed = [cpu_seconds(process.pid) for process in processes], time.monotonic() - began
+    return [(one - other) / passed for one, other in zip(after, before, strict=True)]
 
 
 def cpu_seconds(pid: int) -> float:

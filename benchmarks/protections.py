@@ -1,7 +1,8 @@
 """Throughput and p99 of a master, one protection after the other, by stock redis-benchmark.
 
 Every rung has all that the ones before it have. They take turns in rounds, so that all see the
-machine's moods alike, and each is compared with plain Redis in the same round.
+machine's moods alike, and each is compared with plain Redis in the same round. From the rung with
+TLS on they are test clusters: with three sentinels, and with a redis.conf like the stack's.
 """
 
 import csv
@@ -22,7 +23,7 @@ from tests.processes import cluster_files as files
 from tests.processes.cluster import Cluster, Settings
 from tests.processes.ports import HOST, free_ports
 
-RUNGS = ("plain", "append-only file", "two replicas", "ACL user", "TLS", "whole cluster")
+RUNGS = ("plain", "append-only file", "two replicas", "ACL user", "TLS, sentinels", "whole cluster")
 TESTS = ("set", "get")
 _CLIENTS = 50
 _FENCE = ("min-replicas-to-write 1", "min-replicas-max-lag 2")
@@ -45,7 +46,7 @@ class Rung:
 
 
 def measure(*, operations: int = 1_000_000, pairs: int = 5) -> dict[str, Any]:
-    """Measure each rung so often, with a fifth of the operations for each of a round's tests."""
+    """Measure each rung so often, with a tenth of the operations for each of a round's tests."""
     requests = max(1000, operations // 10)
     with tempfile.TemporaryDirectory() as name, targets(Path(name)) as ladder:
         rungs = {rung: Rung() for rung in ladder}
@@ -150,7 +151,10 @@ def _server(directory: Path, port: int, options: Sequence[str]) -> Iterator[None
 
 @contextmanager
 def clustered(directory: Path, *, whole: bool) -> Iterator[tuple[int, str]]:
-    """Run a cluster with TLS; `whole`: guards, witnesses and the fence too. Gives port and CA."""
+    """Run a cluster with TLS and sentinels; `whole`: guards, witnesses and the fence too.
+
+    Gives the master's port and the CA's file.
+    """
     settings = Settings(
         guarded=whole,
         witness=whole,

@@ -2,7 +2,8 @@
 
 Nothing can be back sooner than a stock server has loaded the file. `live_load` is what a live
 restore does of that: read from the store, decrypt, decompress and load, until a server holds the
-data; the whole of it adds a safety snapshot, a copy to every node and the switch.
+data. `live` is the whole command: its start, a safety snapshot, a copy to every node and the switch
+as well.
 """
 
 import json
@@ -10,7 +11,7 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -51,20 +52,33 @@ def measure(*, megabytes: int = 700, pairs: int = 5) -> dict[str, Any]:
         ]
         size = file.stat().st_size
     bare, files, lives = zip(*rows, strict=True)
-    steps = {step: median([one[step] for one in lives]) for step in lives[0]}
-    loads = [one["decrypt"] + one["load"] for one in lives]
+    commands, steps = zip(*lives, strict=True)
     return {
         "benchmark": "restore",
         "goal_load_ratio": GOAL,
         "pairs": pairs,
         "rdb_bytes": size,
+        **told(bare, files, commands, steps),
+    }
+
+
+def told(
+    bare: Sequence[float],
+    files: Sequence[float],
+    commands: Sequence[float],
+    steps: Sequence[Mapping[str, float]],
+) -> dict[str, Any]:
+    """Sum up the rounds (s): medians, and the medians of the ratios to the round's bare load."""
+    loads = [one["decrypt"] + one["load"] for one in steps]
+    return {
         "bare_load_seconds": median(bare),
         "file_and_load_seconds": median(files),
         "live_load_seconds": median(loads),
         "live_load_ratio": ratio(loads, bare),
         "file_and_load_ratio": ratio(files, bare),
-        "live_seconds": median([sum(one.values()) for one in lives]),
-        "live_steps_seconds": steps,
+        "live_seconds": median(commands),
+        "live_ratio": ratio(commands, bare),
+        "live_steps_seconds": {step: median([one[step] for one in steps]) for step in steps[0]},
     }
 
 
@@ -117,10 +131,11 @@ def bare_load_of_ours(worker: Worker, file: Path) -> float:
     return brought + loaded
 
 
-def live(worker: Worker) -> dict[str, float]:
-    """Restore into the cluster; return the seconds of each step."""
-    steps: dict[str, float] = json.loads(ran(worker, "latest"))["seconds"]
-    return steps
+def live(worker: Worker) -> tuple[float, dict[str, float]]:
+    """Restore into the cluster; return how long the command took and each of its steps (s)."""
+    began = time.monotonic()
+    printed = ran(worker, "latest")
+    return time.monotonic() - began, json.loads(printed)["seconds"]
 
 
 def ran(worker: Worker, *words: str) -> str:
@@ -131,11 +146,11 @@ def ran(worker: Worker, *words: str) -> str:
     return done.stdout
 
 
-def median(values: list[float] | tuple[float, ...]) -> float:
+def median(values: Sequence[float]) -> float:
     """Give the median, in milliseconds' precision."""
     return round(statistics.median(values), 3)
 
 
-def ratio(ours: list[float] | tuple[float, ...], bare: tuple[float, ...]) -> float:
+def ratio(ours: Sequence[float], bare: Sequence[float]) -> float:
     """Give the median of the pairs' ratios: a pair shares the machine's mood."""
     return median([one / other for one, other in zip(ours, bare, strict=True)])

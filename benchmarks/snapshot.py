@@ -1,33 +1,32 @@
 """A snapshot against `redis-cli --rdb /dev/null`, from the same replica over TLS, in pairs.
 
 The transfer is what the two have in common. The whole command adds the interpreter's start,
-finding a replica, and reading the object back.
+finding a replica, reading the object back and its proof in a scratch server; its wall time is what
+stands against the whole of what one would write by hand.
 """
 
 import json
 import os
 import random
 import resource
-import shlex
 import statistics
-import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.by_hand import Run, run_bgsave, run_piped, run_redis_cli
 from tests.contract.store import servers
-from tests.processes import cluster_files as files
 from tests.processes.cluster import Cluster, Settings
 from tests.processes.cluster_process import Process
 from tests.processes.worker_command import WorkerCommand, watch_memory
 
 GOAL = 1.05
-GROWTH = (1, 4, 16)
-GOAL_RSS = {"file": 64 << 20, "s3": 96 << 20}
+Way = Callable[[Process, WorkerCommand], Run]
+# Both end in a local file: nothing to hold a snapshot to S3 against.
+BY_HAND: Mapping[str, Way] = {"piped": run_piped, "bgsave": run_bgsave}
 _VALUE = 1024
 _SETTINGS = Settings(
     data_nodes=2,
@@ -41,16 +40,6 @@ _SETTINGS = Settings(
 )
 
 
-@dataclass(frozen=True)
-class Run:
-    """Wall time (s) of one run; for ours also the transfer alone, CPU time and peak RSS (bytes)."""
-
-    seconds: float
-    transfer: float = 0.0
-    cpu: float = 0.0
-    peak: int = 0
-
-
 def measure(*, megabytes: int = 700, pairs: int = 5) -> dict[str, Any]:
     """Fill a cluster, run the pairs with each store; sizes in bytes, times and ratios medians."""
     with (
@@ -62,78 +51,48 @@ def measure(*, megabytes: int = 700, pairs: int = 5) -> dict[str, Any]:
         return {
             "benchmark": "snapshot",
             "goal_transfer_ratio": GOAL,
-            "file": compare(WorkerCommand(directory, cluster), cluster, pairs=pairs),
-            "s3": compare(WorkerCommand(directory, cluster, settings=s3), cluster, pairs=pairs),
+            "file": compare(WorkerCommand(directory, cluster), cluster, pairs=pairs, ways=BY_HAND),
+            "s3": compare(
+                WorkerCommand(directory, cluster, settings=s3), cluster, pairs=pairs, ways={}
+            ),
         }
 
 
-def measure_growth(*, megabytes: int = 700) -> dict[str, Any]:
-    """Snapshot 1, 4 and 16 parts of the data: time (s) is to grow as the data, RSS not."""
-    found: dict[str, list[tuple[Run, dict[str, Any]]]] = {"file": [], "s3": []}
-    with (
-        tempfile.TemporaryDirectory() as name,
-        filled(Path(name), megabytes // GROWTH[-1]) as cluster,
-        s3_settings(Path(name) / "s3") as s3,
-    ):
-        stores = {
-            "file": WorkerCommand(Path(name), cluster),
-            "s3": WorkerCommand(Path(name), cluster, settings=s3),
-        }
-        for parts in GROWTH:
-            fill(cluster.master, megabytes * parts // GROWTH[-1])
-            cluster.wait_until_healthy(120)
-            for kind, worker in stores.items():
-                found[kind].append(run_snapshot(worker))
-    return {
-        "benchmark": "growth",
-        "goal_peak_rss_bytes": GOAL_RSS,
-        **{kind: grown(runs) for kind, runs in found.items()},
-    }
-
-
-def grown(found: list[tuple[Run, dict[str, Any]]]) -> dict[str, Any]:
-    """Compare the snapshots of less and of more data."""
-    runs = [run for run, _ in found]
-    sizes = [described["rdb_size"] for _, described in found]
-    return {
-        "rdb_bytes": sizes,
-        "transfer_seconds": [run.transfer for run in runs],
-        "data_factors": {
-            str(parts): round(size / sizes[0], 2) for parts, size in zip(GROWTH, sizes, strict=True)
-        },
-        "time_factors": {
-            str(parts): round(run.transfer / runs[0].transfer, 2)
-            for parts, run in zip(GROWTH, runs, strict=True)
-        },
-        "peak_rss_bytes": [run.peak for run in runs],
-        "memory_factor": round(runs[-1].peak / runs[0].peak, 2),
-    }
-
-
-def compare(worker: WorkerCommand, cluster: Cluster, *, pairs: int) -> dict[str, Any]:
-    """Run the stock ways and the worker in turn, from the same replica."""
+def compare(
+    worker: WorkerCommand, cluster: Cluster, *, pairs: int, ways: Mapping[str, Way]
+) -> dict[str, Any]:
+    """Run redis-cli, the worker and the other `ways` in turn, from the same replica."""
     (replica,) = cluster.replicas
-    ours, theirs, piped, saved = [], [], [], []
+    ours, theirs = [], []
+    by_hand: dict[str, list[Run]] = {way: [] for way in ways}
     last: dict[str, Any] = {}
     for _ in range(pairs):
         theirs.append(run_redis_cli(replica))
         run, last = run_snapshot(worker)
         ours.append(run)
-        piped.append(run_piped(replica, worker))
-        saved.append(run_bgsave(replica, worker))
+        for way, copy in ways.items():
+            by_hand[way].append(copy(replica, worker))
+    sizes = {"rdb_bytes": last["rdb_size"], "stored_bytes": last["size"]}
+    return {"pairs": pairs, **sizes, **told(ours, theirs, by_hand)}
+
+
+def told(
+    ours: Sequence[Run], theirs: Sequence[Run], by_hand: Mapping[str, Sequence[Run]]
+) -> dict[str, Any]:
+    """Sum up the pairs: the transfer beside redis-cli's, whole commands beside what is whole."""
     return {
-        "pairs": pairs,
-        "rdb_bytes": last["rdb_size"],
-        "stored_bytes": last["size"],
         "redis_cli_rdb_seconds": _median(theirs, lambda run: run.seconds),
-        "piped_seconds": _median(piped, lambda run: run.seconds),
-        "bgsave_seconds": _median(saved, lambda run: run.seconds),
+        **{
+            f"{way}_seconds": _median(runs, lambda run: run.seconds)
+            for way, runs in by_hand.items()
+        },
         "transfer_seconds": _median(ours, lambda run: run.transfer),
         "command_seconds": _median(ours, lambda run: run.seconds),
         "transfer_ratio": _ratio(ours, theirs, lambda run: run.transfer),
         "command_ratio": _ratio(ours, theirs, lambda run: run.seconds),
-        "piped_ratio": _ratio(ours, piped, lambda run: run.transfer),
-        "bgsave_ratio": _ratio(ours, saved, lambda run: run.transfer),
+        **{
+            f"{w}_ratio": _ratio(ours, runs, lambda run: run.seconds) for w, runs in by_hand.items()
+        },
         "cpu_seconds": _median(ours, lambda run: run.cpu),
         "peak_rss_bytes": max(run.peak for run in ours),
     }
@@ -174,69 +133,6 @@ def fill(master: Process, megabytes: int) -> None:
             pipeline.execute()
 
 
-def redis_cli(replica: Process) -> list[str]:
-    """Return the stock client's words; its password is in `_secret`."""
-    command = ["redis-cli", "-h", replica.address.host, "-p", str(replica.address.port)]
-    return [*command, "--tls", "--cacert", str(replica.access.ca), "--user", "backup"]
-
-
-def _secret() -> dict[str, str]:
-    return os.environ | {"REDISCLI_AUTH": files.PASSWORDS["backup"]}
-
-
-def run_redis_cli(replica: Process) -> Run:
-    """Time the stock client."""
-    began = time.monotonic()
-    done = subprocess.run(
-        [*redis_cli(replica), "--rdb", "/dev/null"],
-        env=_secret(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    seconds = time.monotonic() - began
-    # It exits with 1 because /dev/null can be neither truncated nor synced.
-    if "Transfer finished with success" not in done.stderr:
-        raise RuntimeError(done.stderr)
-    return Run(seconds)
-
-
-def run_piped(replica: Process, worker: WorkerCommand) -> Run:
-    """Time what one would write by hand: the stock client into zstd into age into a file."""
-    transfer = shlex.join([*redis_cli(replica), "--rdb", "-"])
-    run, said = _sealed(f"{transfer} | zstd -1", worker)
-    if "Transfer finished with success" not in said:
-        raise RuntimeError(said)
-    return run
-
-
-def run_bgsave(replica: Process, worker: WorkerCommand) -> Run:
-    """Time the other usual way: a save to the node's own disk, then zstd and age over the file."""
-    began = time.monotonic()
-    with replica.client(timeout=600.0) as client:
-        client.bgsave()
-        while client.info("persistence")["rdb_bgsave_in_progress"]:
-            time.sleep(0.01)
-    saved = time.monotonic() - began
-    sealed, _ = _sealed(f"zstd -1 < {replica.data / 'dump.rdb'}", worker)
-    return Run(saved + sealed.seconds)
-
-
-def _sealed(source: str, worker: WorkerCommand) -> tuple[Run, str]:
-    """Time a pipe that ends in age and a file, synced as ours are; return what it said, too."""
-    target = worker.directory / "by-hand.age"
-    script = f"{source} | age -r {worker.identity.to_public()} > {target} && sync {target}"
-    began = time.monotonic()
-    done = subprocess.run(
-        ["bash", "-c", script], env=_secret(), capture_output=True, text=True, check=False
-    )
-    seconds = time.monotonic() - began
-    if done.returncode:
-        raise RuntimeError(done.stderr)
-    target.unlink()
-    return Run(seconds), done.stderr
-
-
 def run_snapshot(worker: WorkerCommand) -> tuple[Run, dict[str, Any]]:
     """Time `backup-worker snapshot` as a user runs it."""
     before, began = children_cpu(), time.monotonic()
@@ -256,11 +152,11 @@ def children_cpu() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def _median(runs: list[Run], value: Callable[[Run], float]) -> float:
+def _median(runs: Sequence[Run], value: Callable[[Run], float]) -> float:
     return round(statistics.median(map(value, runs)), 3)
 
 
-def _ratio(ours: list[Run], theirs: list[Run], value: Callable[[Run], float]) -> float:
+def _ratio(ours: Sequence[Run], theirs: Sequence[Run], value: Callable[[Run], float]) -> float:
     """Return the median of the pairs' ratios: a pair shares the machine's mood."""
     ratios = [value(one) / other.seconds for one, other in zip(ours, theirs, strict=True)]
     return round(statistics.median(ratios), 3)
