@@ -30,6 +30,7 @@ from redis_ha.failover_test.run import Options
 from redis_ha.failover_test.summary import client_rows, document, fault_rows
 from redis_ha.site import Site
 from redis_ha.upkeep.failover_tests import deeds_of
+from redis_ha.upkeep.identity import ask_identity
 from redis_ha.upkeep.record import note, read_record, record_path
 
 _FAULTS = (
@@ -163,15 +164,22 @@ def _hurt(
     read_record(record)
     journal = journal_path(site.operator, os.environ, home=home)
     clean_up(site, hands, journal, say=_say)
-    about = circumstances(site, stack)
+    about, cluster = circumstances(site, stack), ask_identity(site.operator)
     with ExitStack() as ends:
         # The last first, and each whatever became of the others and of the campaign.
         ends.callback(_tell, outcome, about, report, as_json=as_json)
-        ends.callback(_leave, outcome, about, report, record=record)
+        ends.callback(_leave, outcome, about, report, record=record, cluster=cluster)
         conduct(campaign, hands, journal, outcome=outcome, say=_say)
 
 
-def _leave(outcome: Outcome, about: Circumstances, report: Path | None, *, record: Path) -> None:
+def _leave(
+    outcome: Outcome,
+    about: Circumstances,
+    report: Path | None,
+    *,
+    record: Path,
+    cluster: tuple[str, ...],
+) -> None:
     """Note how each fault ended, with the hash of the page if that could be written."""
     page: Path | None = None
     try:
@@ -180,7 +188,7 @@ def _leave(outcome: Outcome, about: Circumstances, report: Path | None, *, recor
             report.write_text(text, encoding="utf-8")
             page = report
     finally:
-        note(record, *deeds_of(outcome, now=datetime.now(UTC), report=page))
+        note(record, *deeds_of(outcome, now=datetime.now(UTC), report=page, cluster=cluster))
 
 
 def _tell(outcome: Outcome, about: Circumstances, report: Path | None, *, as_json: bool) -> None:

@@ -1,6 +1,5 @@
 """`redis-ha maintenance`: what is due by the calendar, and a record of what was done."""
 
-import hashlib
 import os
 import shlex
 import subprocess
@@ -16,6 +15,7 @@ from redis_ha.cli import output
 from redis_ha.cli.cluster import json_option, say_which, stack_option
 from redis_ha.locating import find_unasked
 from redis_ha.upkeep.calendar import TASKS, Standing, Task, standings
+from redis_ha.upkeep.identity import ask_identity
 from redis_ha.upkeep.record import Deed, note, read_record, record_path
 
 _HEADERS = ("TASK", "STATE", "LAST DONE", "EVERY", "WHAT")
@@ -25,7 +25,7 @@ _CHOICE = click.Choice([task.name for task in TASKS])
 
 @click.command("maintenance", short_help="Say what is due; keep a record of what was done.")
 @click.option("--run", "run", is_flag=True, help="Run what is due and changes nothing.")
-@click.option("--done", metavar="TASK", type=_CHOICE, help="Note that it was done: with --note.")
+@click.option("--done", metavar="TASK", type=_CHOICE, help="Note what a person did: with --note.")
 @click.option("--note", "text", metavar="TEXT", help="What was found; for --done.")
 @stack_option
 @json_option
@@ -35,9 +35,11 @@ def command(
     """Say what of the maintenance calendar is due: exit code 1 while something is.
 
     Daily health, weekly logs, a monthly failover test, quarterly versions, a yearly review. With
-    --run health and logs are run when they are due, and noted with how they ended. `redis-ha
-    failover-test` notes itself; it is never run from here. The record is a file of yours (0600)
-    below ~/.local/state/redis-ha, for each cluster its own.
+    --run health and logs are run when they are due, and noted with how they ended and how many
+    lines they printed. `redis-ha failover-test` notes itself; it is never run from here. --done is
+    for what a person does: versions and review. The record is a file of yours (0600) below
+    ~/.local/state/redis-ha, for each cluster its own: one that is made anew, at the same addresses
+    too, begins at the beginning.
 
     \b
     Examples:
@@ -46,18 +48,18 @@ def command(
       redis-ha maintenance --done versions --note 'redis 8.0.2-3+deb13u1 on all nodes'
       redis-ha maintenance --json | jq -r '.tasks[] | select(.due).task'
     """
-    if (done is None) != (text is None):
-        raise click.UsageError("--done TASK and --note TEXT belong together.")
+    _refuse(done, text)
     say_which(stack)
     access = find_unasked(stack, os.environ).operator
     path = record_path(access, os.environ, home=Path.home())
+    cluster = ask_identity(access)
     if done is not None and text is not None:
-        note(path, Deed(done, datetime.now(UTC), True, text))
+        note(path, Deed(done, datetime.now(UTC), True, text, cluster))
     if run:
-        for standing in standings(read_record(path), now=datetime.now(UTC)):
+        for standing in standings(read_record(path), now=datetime.now(UTC), cluster=cluster):
             if standing.due and standing.task.harmless:
-                note(path, _carry_out(standing.task, stack))
-    found = standings(read_record(path), now=datetime.now(UTC))
+                note(path, _carry_out(standing.task, stack, cluster))
+    found = standings(read_record(path), now=datetime.now(UTC), cluster=cluster)
     if as_json:
         output.print_json({"record": str(path), "tasks": [_described(one) for one in found]})
     else:
@@ -65,20 +67,37 @@ def command(
     raise click.exceptions.Exit(1 if any(one.due for one in found) else 0)
 
 
-def _carry_out(task: Task, stack: str | None) -> Deed:
+def _refuse(done: str | None, text: str | None) -> None:
+    """Refuse words that would have no effect: one without the other, or of what notes itself."""
+    if (done is None) != (text is None):
+        raise click.UsageError("--done TASK and --note TEXT belong together.")
+    task = next((task for task in TASKS if task.name == done), None)
+    if task is not None and task.notes_itself:
+        how = "redis-ha maintenance --run" if task.harmless else _words(task.commands[0])
+        own = ", ".join(other.name for other in TASKS if not other.notes_itself)
+        raise click.UsageError(
+            f"{task.name} notes itself: run `{how}`. --done is for what a person does: {own}."
+        )
+
+
+def _carry_out(task: Task, stack: str | None, cluster: tuple[str, ...]) -> Deed:
     """Run a task's commands, whose output is the user's to read, and say how they ended."""
     ends: list[str] = []
     passed = True
     for words in task.commands:
-        click.echo(f"redis-ha {shlex.join(words)}", err=True)
+        click.echo(_words(words), err=True)
         which = ["--stack", stack] if stack else []
         command_line = [sys.executable, "-m", "redis_ha", *words, *which]
         done = subprocess.run(command_line, stdout=subprocess.PIPE, check=False)
         click.echo(done.stdout.decode(errors="replace"), err=True, nl=False)
-        digest = hashlib.sha256(done.stdout).hexdigest()[:16]
-        ends.append(f"{words[0]}: exit code {done.returncode}, output sha256 {digest}")
+        lines = len(done.stdout.splitlines())
+        ends.append(f"{words[0]}: exit code {done.returncode}, {lines} lines")
         passed = passed and done.returncode == 0
-    return Deed(task.name, datetime.now(UTC), passed, "; ".join(ends))
+    return Deed(task.name, datetime.now(UTC), passed, "; ".join(ends), cluster)
+
+
+def _words(words: Sequence[str]) -> str:
+    return shlex.join(("redis-ha", *words))
 
 
 def _show(found: Sequence[Standing]) -> None:
@@ -94,6 +113,12 @@ def _show(found: Sequence[Standing]) -> None:
     ]
     output.print_table(_HEADERS, rows, styles=_STYLES)
     for one in found:
+        if one.ahead is not None:
+            click.echo(
+                f"warning: {one.task.name} is in the record with a date in the future, "
+                f"{one.ahead.at:%Y-%m-%d %H:%M} UTC, and that doesn't count: a clock was wrong",
+                err=True,
+            )
         if one.due:
             _say_how(one)
 
@@ -104,7 +129,7 @@ def _say_how(one: Standing) -> None:
             f"{one.task.name} failed {one.failed.at:%Y-%m-%d}: {one.failed.evidence}", err=True
         )
     for words in one.task.commands:
-        click.echo(f"{one.task.name}: redis-ha {shlex.join(words)}", err=True)
+        click.echo(f"{one.task.name}: {_words(words)}", err=True)
     if not one.task.commands:
         click.echo(
             f"{one.task.name}: then redis-ha maintenance --done {one.task.name} --note TEXT",
@@ -127,5 +152,6 @@ def _described(one: Standing) -> dict[str, Any]:
         "every_days": one.task.every.days,
         "done": None if one.done is None else one.done.described(),
         "failed": None if one.failed is None else one.failed.described(),
-        "commands": [shlex.join(("redis-ha", *words)) for words in one.task.commands],
+        "ahead": None if one.ahead is None else one.ahead.described(),
+        "commands": [_words(words) for words in one.task.commands],
     }

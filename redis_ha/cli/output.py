@@ -102,7 +102,7 @@ def _print_blocks(
 
 
 def print_findings(findings: Sequence[Finding]) -> None:
-    """Print checks with their reasons, and on a terminal what to do about the bad ones.
+    """Print checks with their reasons, and on a terminal what to do about what isn't fine.
 
     In a pipe: check, state, subject, reason, remedy.
     """
@@ -118,7 +118,7 @@ def print_findings(findings: Sequence[Finding]) -> None:
         style = STATE_STYLES[f.state]
         lines.append([(f"{_MARKS[f.state]} ", style), (f"{f.check:<{width}}", "bold"),
                       (subject + f.reason, "")])  # fmt: skip
-        if f.remedy and f.state > State.UNKNOWN:
+        if f.remedy and f.state is not State.OK:
             lines.append([(" " * (width + 2) + f"→ {f.remedy}", "dim")])
     print_lines(lines)
 

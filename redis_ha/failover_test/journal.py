@@ -9,13 +9,13 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from hashlib import sha256
 from pathlib import Path
 from typing import IO
 
 from redis_ha.discovery import Access
 from redis_ha.errors import HarmRefused
 from redis_ha.failover_test.hands import Injury
+from redis_ha.upkeep.place import cluster_file
 
 
 @dataclass(frozen=True)
@@ -72,10 +72,7 @@ class Journal:
 
 def journal_path(access: Access, environ: Mapping[str, str], *, home: Path) -> Path:
     """Say where the journal of a cluster is; each cluster has its own."""
-    state = environ.get("XDG_STATE_HOME") or home / ".local" / "state"
-    name = ",".join(map(str, access.sentinels)) + access.master_name
-    digest = sha256(name.encode()).hexdigest()[:12]
-    return Path(state) / "redis-ha" / f"failover-test-{digest}.json"
+    return cluster_file("failover-test", access, environ, home=home)
 
 
 @contextmanager

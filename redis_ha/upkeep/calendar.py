@@ -4,10 +4,10 @@ Pure: deeds and the time come in.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from redis_ha.upkeep.record import Deed, last
+from redis_ha.upkeep.record import Deed, credible, dated_ahead, last
 
 # A task is due a little before its time is over, so that "each day at nine" stays at nine.
 EARLY = 0.05
@@ -30,19 +30,28 @@ class Task:
     records: tuple[str, ...] = ()
 
     @property
+    def notes_itself(self) -> bool:
+        """Say whether commands do it, which note how they ended; else a person does."""
+        return bool(self.commands)
+
+    @property
     def deeds(self) -> tuple[str, ...]:
         return self.records or (self.name,)
 
 
 @dataclass(frozen=True)
 class Standing:
-    """How a task stands: when it last ended well and when it is due; `failed` since then."""
+    """How a task stands: when it last ended well and when it is due; `failed` since then.
+
+    `ahead` is a deed that is dated in the future and doesn't count.
+    """
 
     task: Task
     done: Deed | None
     failed: Deed | None
     due_at: datetime | None
     due: bool
+    ahead: Deed | None = None
 
 
 TASKS = (
@@ -84,9 +93,22 @@ TASKS = (
 )
 
 
-def standings(deeds: Sequence[Deed], *, now: datetime) -> tuple[Standing, ...]:
-    """Say of each task whether it is due: never done well, done too long ago, or failed since."""
-    return tuple(_standing(task, deeds, now) for task in TASKS)
+def standings(
+    deeds: Sequence[Deed], *, now: datetime, cluster: Sequence[str] = ()
+) -> tuple[Standing, ...]:
+    """Say of each task whether it is due: never done well, done too long ago, or failed since.
+
+    What is dated in the future doesn't count, nor what was done to another `cluster`.
+    """
+    ahead = {deed.task: deed for deed in dated_ahead(deeds, now=now)}
+    counting = credible(deeds, now=now, cluster=cluster)
+    return tuple(
+        replace(
+            _standing(task, counting, now),
+            ahead=next((ahead[name] for name in task.deeds if name in ahead), None),
+        )
+        for task in TASKS
+    )
 
 
 def _standing(task: Task, deeds: Sequence[Deed], now: datetime) -> Standing:

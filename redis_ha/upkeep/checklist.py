@@ -5,36 +5,45 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from redis_ha.backup_report import BackupReport
+from redis_ha.backup_report import BackupReport, Snapshot
 from redis_ha.findings import Finding, State, settle
 from redis_ha.readiness import is_ready, judge_readiness
 from redis_ha.stats import Stats
 from redis_ha.survey import Survey
-from redis_ha.upkeep.record import Deed, last
+from redis_ha.upkeep.documents import DOCUMENTS, Document, judge_documents
+from redis_ha.upkeep.identity import identity_of
+from redis_ha.upkeep.monitoring import alerting, judge_alerts, judge_monitoring, scraped
+from redis_ha.upkeep.record import Deed, credible, dated_ahead, last
+from redis_ha.upkeep.recovery import judge_backup, judge_recovery, proven_text
 from redis_ha.upkeep.watching import Watch
 
 LEAST_SENTINELS = 3
 # A test is worth so much: settings, versions and machines change.
 TESTED_WITHIN = timedelta(days=92)
-DOCUMENTS = ("ARCHITECTURE.md", "OPERATIONS.md", "SECURITY.md")
 
 
 @dataclass(frozen=True)
 class Facts:
-    """All that is judged: `documents` maps the names of those that are there to their SHA-256."""
+    """All that is judged; `snapshots` is a text where they can't be known.
+
+    `recorded` says whether a report keeps what was found.
+    """
 
     survey: Survey
     stats: Stats
     backup: BackupReport
+    snapshots: Sequence[Snapshot] | str
     watch: Watch
     deeds: Sequence[Deed]
-    documents: Mapping[str, str]
+    documents: Mapping[str, Document]
     now: datetime
+    recorded: bool
 
     def evidence(self) -> dict[str, Any]:
         """Give plain values: what the judgement rests on."""
         ready = judge_readiness(self.survey)
         return {
+            "identity": list(identity_of(self.survey)),
             "readiness": [finding.described() for finding in ready],
             "baseline": self.stats.described(),
             "versions": {
@@ -44,26 +53,29 @@ class Facts:
                 for node in self.survey.nodes
             },
             "backup": asdict(self.backup),
+            "recovery": proven_text(self.backup, self.snapshots, now=self.now),
             "monitoring": self.watch.described(),
             "deeds": [deed.described() for deed in self.deeds],
-            "documents": dict(self.documents),
+            "documents": {name: found.sha256 for name, found in self.documents.items()},
         }
 
 
 def judge_checklist(facts: Facts) -> tuple[Finding, ...]:
     """Judge every item; one or more findings each, in the guide's order."""
-    sentinels = facts.survey.sentinels
+    survey, watch = facts.survey, facts.watch
+    proven = proven_text(facts.backup, facts.snapshots, now=facts.now)
+    documents = list(judge_documents(facts.documents, watch.rules))
     return (
-        *settle("sentinels", list(_sentinels(facts)), fine=f"{len(sentinels)} answer"),
-        *settle("quorum", list(_quorum(facts)), fine="a majority, and a failover would work now"),
-        _tested(facts, "partition tested", "partition"),
-        _tested(facts, "failover verified", "crash"),
-        *settle("monitoring", list(_monitoring(facts.watch)), fine=_scraped(facts.watch)),
-        *settle("alerts", list(_alerts(facts.watch)), fine=_alerting(facts.watch)),
-        *settle("backup", list(_backup(facts.backup)), fine=f"{facts.backup.snapshot}"),
-        *settle("recovery tested", list(_recovery(facts.backup)), fine="the last was loaded whole"),
-        *settle("baselines", list(_baselines(facts.stats)), fine=_measured(facts.stats)),
-        *settle("documents", list(_documents(facts)), fine=", ".join(DOCUMENTS)),
+        *settle("sentinels", list(_sentinels(survey)), fine=f"{len(survey.sentinels)} answer"),
+        *settle("quorum", list(_quorum(survey)), fine="a majority, and a failover would work now"),
+        *_tested(facts, "partition tested", "partition"),
+        *_tested(facts, "failover verified", "crash"),
+        *settle("monitoring", list(judge_monitoring(watch, survey)), fine=scraped(watch)),
+        *settle("alerts", list(judge_alerts(watch)), fine=alerting(watch)),
+        *settle("backup", list(judge_backup(facts.backup)), fine=f"{facts.backup.snapshot}"),
+        *settle("recovery tested", list(judge_recovery(facts.backup)), fine=proven),
+        *settle("baselines", list(_baselines(facts)), fine=_measured(facts.stats)),
+        *settle("documents", documents, fine=", ".join(DOCUMENTS)),
     )
 
 
@@ -76,105 +88,62 @@ def _bad(check: str, reason: str, *, remedy: str) -> Finding:
     return Finding(check, State.BAD, reason, remedy)
 
 
-def _sentinels(facts: Facts) -> Iterator[Finding]:
-    known, answering = facts.survey.sentinels, facts.survey.answering
+def _sentinels(survey: Survey) -> Iterator[Finding]:
+    known, answering = survey.sentinels, survey.answering
     if len(known) < LEAST_SENTINELS or len(known) % 2 == 0:
         remedy = "run three, or another odd number above"
         yield _bad("sentinels", f"there are {len(known)}", remedy=remedy)
     if len(answering) < len(known):
-        reason = f"{len(answering)} of {len(known)} answer"
+        silent = [sentinel for sentinel in known if not sentinel.answers]
+        why = ", ".join(f"{survey.name(s.address)}: {s.view.problem}" for s in silent)
+        reason = f"{len(answering)} of {len(known)} answer; {why}"
         yield _bad("sentinels", reason, remedy="see `redis-ha status`")
 
 
-def _quorum(facts: Facts) -> Iterator[Finding]:
-    majority = len(facts.survey.sentinels) // 2 + 1
-    quorums = {sentinel.quorum for sentinel in facts.survey.answering}
+def _quorum(survey: Survey) -> Iterator[Finding]:
+    majority = len(survey.sentinels) // 2 + 1
+    quorums = {sentinel.quorum for sentinel in survey.answering}
     if quorums and min(quorums) < majority:
-        reason = f"{min(quorums)} of {len(facts.survey.sentinels)} may call the master down"
+        reason = f"{min(quorums)} of {len(survey.sentinels)} may call the master down"
         yield _bad("quorum", reason, remedy=f"set it to {majority}")
-    troubles = judge_readiness(facts.survey)
+    troubles = judge_readiness(survey)
     if not is_ready(troubles):
         worst = next(t for t in troubles if t.state not in (State.OK, State.WARNING))
         reason = f"a failover would not work now: {worst.check}: {worst.reason}"
         yield _bad("quorum", reason, remedy="see `redis-ha ready`")
 
 
-def _tested(facts: Facts, check: str, fault: str) -> Finding:
+def _tested(facts: Facts, check: str, fault: str) -> Iterator[Finding]:
     """Judge by the newest test: one that failed since isn't made good by an older one."""
+    task = f"failover-test {fault}"
+    deeds = credible(facts.deeds, now=facts.now, cluster=identity_of(facts.survey))
     how = f"run `redis-ha failover-test --fault {fault}`"
-    deed = last(facts.deeds, f"failover-test {fault}")
+    yield _newest(last(deeds, task), check, how, facts.now)
+    if ahead := last(dated_ahead(facts.deeds, now=facts.now), task):
+        ended = "passed" if ahead.passed else "failed"
+        when = f"{ahead.at:%Y-%m-%d %H:%M} UTC, in the future"
+        reason = f"one that {ended} is dated {when}, and doesn't count"
+        yield Finding(check, State.WARNING, reason, "a clock was wrong: look whether this one is")
+
+
+def _newest(deed: Deed | None, check: str, how: str, now: datetime) -> Finding:
     if deed is None:
-        return _bad(check, "there is no record of it", remedy=how)
+        return _bad(check, "there is no record of it for this cluster", remedy=how)
     when = f"{deed.at:%Y-%m-%d}: {deed.evidence}"
     if not deed.passed:
         return _bad(check, f"it failed on {when}", remedy=f"find out why, then {how}")
-    if facts.now - deed.at > TESTED_WITHIN:
+    if now - deed.at > TESTED_WITHIN:
         return _bad(check, f"more than {TESTED_WITHIN.days} days ago, on {when}", remedy=how)
     return Finding(check, State.OK, when)
 
 
-def _monitoring(watch: Watch) -> Iterator[Finding]:
-    remedy = "name it with --prometheus URL; the stack's setting `monitoring` brings one"
-    if watch.problem:
-        yield Finding("monitoring", State.UNKNOWN, watch.problem, remedy)
-    elif watch.down or not watch.targets:
-        reason = f"not scraped: {', '.join(watch.down) or 'nothing is'}"
-        yield _bad("monitoring", reason, remedy="see its page, Status, Targets")
-
-
-def _alerts(watch: Watch) -> Iterator[Finding]:
-    if watch.problem:
-        yield Finding("alerts", State.UNKNOWN, watch.problem)
-        return
-    if not watch.rules:
-        yield _bad("alerts", "there is no rule", remedy="load monitoring/prometheus/rules")
-    if not watch.managers:
-        yield _bad("alerts", "they go nowhere", remedy="give Prometheus an Alertmanager")
-    if watch.firing:
-        reason = f"firing now: {', '.join(watch.firing)}"
-        yield Finding("alerts", State.WARNING, reason, "see what each is about")
-
-
-def _backup(backup: BackupReport) -> Iterator[Finding]:
-    if backup.absent:
-        yield Finding("backup", State.UNKNOWN, backup.absent, "set a backup up")
-        return
-    for trouble in backup.troubles:
-        yield _bad("backup", trouble, remedy="see `backup-worker status`")
-    if backup.snapshot is None:
-        yield _bad("backup", "there is no snapshot", remedy="see `backup-worker status`")
-
-
-def _recovery(backup: BackupReport) -> Iterator[Finding]:
-    if backup.absent:
-        yield Finding("recovery tested", State.UNKNOWN, backup.absent)
-    elif backup.proof_age is None:
-        reason = "no snapshot was read back and loaded"
-        yield _bad("recovery tested", reason, remedy="run `backup-worker verify latest`")
-    elif backup.interval and backup.proof_age > 2 * backup.interval:
-        reason = f"the last was {backup.proof_age / 3600:.1f} h ago"
-        yield _bad("recovery tested", reason, remedy="see `backup-worker status`")
-
-
-def _baselines(stats: Stats) -> Iterator[Finding]:
+def _baselines(facts: Facts) -> Iterator[Finding]:
+    stats = facts.stats
     if stats.availability < 1.0 or not stats.latency.samples:
         reason = stats.problem or "no round trip could be measured"
         yield _bad("baselines", reason, remedy="see `redis-ha stats`")
-
-
-def _documents(facts: Facts) -> Iterator[Finding]:
-    missing = [name for name in DOCUMENTS if name not in facts.documents]
-    if missing:
-        remedy = "name their folder with --documents FOLDER"
-        yield _bad("documents", f"not there: {', '.join(missing)}", remedy=remedy)
-
-
-def _scraped(watch: Watch) -> str:
-    return f"{watch.targets} targets, all up"
-
-
-def _alerting(watch: Watch) -> str:
-    return f"{watch.rules} rules, to {watch.managers} Alertmanager"
+    elif not facts.recorded:
+        yield Finding("baselines", State.UNKNOWN, "measured, not recorded", "give --report FOLDER")
 
 
 def _measured(stats: Stats) -> str:

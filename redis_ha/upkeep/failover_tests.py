@@ -10,10 +10,13 @@ from redis_ha.failover_test.summary import Judged, client_rows, fault_rows
 from redis_ha.upkeep.record import Deed
 
 
-def deeds_of(outcome: Outcome, *, now: datetime, report: Path | None) -> tuple[Deed, ...]:
+def deeds_of(
+    outcome: Outcome, *, now: datetime, report: Path | None, cluster: tuple[str, ...] = ()
+) -> tuple[Deed, ...]:
     """Sum each fault up; the report's hash says which page shows it.
 
-    A fault that broke off failed, however its other runs ended.
+    `cluster` is which one was hurt, as `redis_ha.upkeep.identity` has it. A fault that broke off
+    failed, however its other runs ended.
     """
     page = "" if report is None else f", {report.name} sha256 {_digest(report)}"
     found = {fault: (passed, text) for fault, passed, text in _summed_up(outcome.runs)}
@@ -22,7 +25,7 @@ def deeds_of(outcome: Outcome, *, now: datetime, report: Path | None) -> tuple[D
         broke = f"a run broke off after the fault had begun: {outcome.stopped}"
         found[outcome.broken] = (False, "; ".join(filter(None, (text, broke))))
     return tuple(
-        Deed(f"failover-test {fault}", now, passed, text + page)
+        Deed(f"failover-test {fault}", now, passed, text + page, cluster)
         for fault, (passed, text) in found.items()
     )
 

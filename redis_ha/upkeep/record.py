@@ -1,7 +1,7 @@
 """What was done to a cluster, in a small file (0600) that each deed is added to.
 
-`{"version": 1, "deeds": [{"task", "at" (UTC, ISO 8601), "passed", "evidence"}, ...]}`, the oldest
-first.
+`{"version": 1, "deeds": [{"task", "at" (UTC, ISO 8601), "passed", "evidence", "cluster"}, ...]}`,
+the oldest first; `cluster` lists the ids of its sentinels, where they are known.
 """
 
 import fcntl
@@ -9,27 +9,33 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from hashlib import sha256
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from redis_ha.discovery import Access
 from redis_ha.errors import BadSetting
+from redis_ha.upkeep.place import cluster_file
 
 VERSION = 1
 # Of a daily task more than a year; one that fails each five minutes fills it in half a week.
 KEPT = 1_000
+# Two machines' clocks may differ by so much.
+AHEAD = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
 class Deed:
-    """Something that was done or looked at: when, whether all was well, and what shows it."""
+    """Something that was done or looked at: when, whether all was well, and what shows it.
+
+    `cluster` is to which, as `redis_ha.upkeep.identity` has it; () where that isn't known.
+    """
 
     task: str
     at: datetime
     passed: bool
     evidence: str
+    cluster: tuple[str, ...] = ()
 
     def described(self) -> dict[str, Any]:
         """Give plain values for JSON."""
@@ -38,10 +44,7 @@ class Deed:
 
 def record_path(access: Access, environ: Mapping[str, str], *, home: Path) -> Path:
     """Say where the record of a cluster is; each cluster has its own."""
-    state = environ.get("XDG_STATE_HOME") or home / ".local" / "state"
-    name = ",".join(map(str, access.sentinels)) + access.master_name
-    digest = sha256(name.encode()).hexdigest()[:12]
-    return Path(state) / "redis-ha" / f"record-{digest}.json"
+    return cluster_file("record", access, environ, home=home)
 
 
 def read_record(path: Path) -> tuple[Deed, ...]:
@@ -76,12 +79,33 @@ def note(path: Path, *deeds: Deed) -> None:
 def kept(deeds: Sequence[Deed]) -> tuple[Deed, ...]:
     """Give the last KEPT and, however old, the newest of each task that passed and that failed.
 
-    A yearly task is not done again because a daily one was noted often.
+    A yearly task is not done again because a daily one was noted often. The last was noted now:
+    what is dated later is nobody's newest.
     """
-    by_time = sorted(range(len(deeds)), key=lambda place: deeds[place].at)
+    by_time = sorted(
+        range(len(deeds)),
+        key=lambda place: (deeds[place].at <= deeds[-1].at + AHEAD, deeds[place].at),
+    )
     newest = {(deeds[place].task, deeds[place].passed): place for place in by_time}
     last_ones = range(max(0, len(deeds) - KEPT), len(deeds))
     return tuple(deeds[place] for place in sorted({*newest.values(), *last_ones}))
+
+
+def credible(deeds: Sequence[Deed], *, now: datetime, cluster: Sequence[str]) -> tuple[Deed, ...]:
+    """Leave out what is dated in the future, and what was done to another cluster.
+
+    One that doesn't say to which cluster counts: no sentinel answered then, or the record is old.
+    """
+    return tuple(deed for deed in deeds if deed.at <= now + AHEAD and _is_of(deed, cluster))
+
+
+def dated_ahead(deeds: Sequence[Deed], *, now: datetime) -> tuple[Deed, ...]:
+    """Give those that are dated in the future: a clock was wrong, nobody knows when they were."""
+    return tuple(deed for deed in deeds if deed.at > now + AHEAD)
+
+
+def _is_of(deed: Deed, cluster: Sequence[str]) -> bool:
+    return not deed.cluster or not cluster or not set(deed.cluster).isdisjoint(cluster)
 
 
 def last(deeds: Sequence[Deed], task: str, *, passed: bool | None = None) -> Deed | None:
@@ -101,7 +125,8 @@ def _deed(fields: Mapping[str, Any]) -> Deed:
     at = datetime.fromisoformat(fields["at"])
     if at.tzinfo is None:
         raise ValueError(f"{fields['at']} names no time zone")
-    return Deed(str(fields["task"]), at, bool(fields["passed"]), str(fields["evidence"]))
+    cluster = tuple(map(str, fields.get("cluster", ())))
+    return Deed(str(fields["task"]), at, bool(fields["passed"]), str(fields["evidence"]), cluster)
 
 
 def _write(path: Path, deeds: Sequence[Deed]) -> None:

@@ -38,13 +38,20 @@ def the_key(path: Path) -> Ed25519PrivateKey:
     return key
 
 
+def public_half(path: Path) -> str | None:
+    """Give what signs as `signer` with the key at a path; None where there is none.
+
+    Raises BadSetting.
+    """
+    return _public(the_key(path)) if path.exists() else None
+
+
 def sign(report: Mapping[str, Any], key: Ed25519PrivateKey) -> dict[str, Any]:
     """Give the report with its signature."""
     value = base64.b64encode(key.sign(_canonical(report))).decode()
-    signer = base64.b64encode(key.public_key().public_bytes_raw()).decode()
     return {
         "report": dict(report),
-        "signature": {"algorithm": ALGORITHM, "signer": signer, "value": value},
+        "signature": {"algorithm": ALGORITHM, "signer": _public(key), "value": value},
     }
 
 
@@ -54,15 +61,21 @@ def problem_of(signed: Any, *, signer: str | None = None) -> str:
         report, signature = signed["report"], signed["signature"]
         if signature["algorithm"] != ALGORITHM:
             return f"it is signed with {signature['algorithm']}, not {ALGORITHM}"
-        public = Ed25519PublicKey.from_public_bytes(base64.b64decode(signature["signer"]))
+        public = Ed25519PublicKey.from_public_bytes(
+            base64.b64decode(signature["signer"], validate=True)
+        )
         public.verify(base64.b64decode(signature["value"]), _canonical(report))
     except InvalidSignature:
         return "it was changed after it was signed"
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         return f"it is no signed report ({type(error).__name__})"
     if signer is not None and signature["signer"] != signer:
         return f"it was signed by {signature['signer']}, not by {signer}"
     return ""
+
+
+def _public(key: Ed25519PrivateKey) -> str:
+    return base64.b64encode(key.public_key().public_bytes_raw()).decode()
 
 
 def _canonical(report: Mapping[str, Any]) -> bytes:

@@ -148,12 +148,12 @@ def test_a_signed_document_is_a_report_only_if_it_says_what_a_report_does(
 ) -> None:
     path = tmp_path / "signed.json"
     path.write_text(json.dumps(sign(document, the_key(tmp_path / "key.pem"))))
-    code = 1 if problem else 0
-    assert execute(["checklist", "--verify", str(path)]) == code
+    code, key = (1 if problem else 0), str(tmp_path / "key.pem")
+    assert execute(["checklist", "--verify", str(path), "--key", key]) == code
     said = capsys.readouterr()
     assert problem in said.err
     assert "unexpected" not in said.err
-    assert execute(["checklist", "--verify", str(path), "--json"]) == code
+    assert execute(["checklist", "--verify", str(path), "--key", key, "--json"]) == code
     found = json.loads(capsys.readouterr().out)
     assert found["trusted"] == (not problem)
     assert problem in found["problem"]
@@ -163,7 +163,8 @@ def test_a_signed_document_is_a_report_only_if_it_says_what_a_report_does(
 def test_a_report_of_somebody_else_is_not_trusted(tmp_path: Path, capsys: Said) -> None:
     path = tmp_path / "signed.json"
     path.write_text(json.dumps(sign(REPORT, the_key(tmp_path / "key.pem"))))
-    command = ["checklist", "--verify", str(path), "--json"]
+    key = str(tmp_path / "key.pem")
+    command = ["checklist", "--verify", str(path), "--key", key, "--json"]
     assert execute([*command, "--signer", "somebody"]) == 1
     assert "not by somebody" in json.loads(capsys.readouterr().out)["problem"]
     assert execute(command) == 0

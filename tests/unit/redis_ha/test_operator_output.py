@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from redis_ha.cli import failover_test, maintenance, output
+from redis_ha.findings import Finding, State
 from redis_ha.upkeep.calendar import TASKS
 
 LINES = (
@@ -68,6 +69,17 @@ def test_a_row_without_a_place_is_a_block_of_lines(
     assert capsys.readouterr().out.split() == ["A", "B", "1", "two", "words"]
     output.print_table(("A", "B"), [])
     assert capsys.readouterr().out.split() == ["A", "B"]
+
+
+@pytest.mark.parametrize("state", [state for state in State if state is not State.OK])
+def test_what_is_not_fine_has_its_remedy(
+    state: State, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(output, "on_terminal", lambda: True)
+    output.print_findings([Finding("monitoring", state, "nobody listens", "name it")])
+    assert "→ name it" in capsys.readouterr().out
+    output.print_findings([Finding("monitoring", State.OK, "all is well", "name it")])
+    assert "name it" not in capsys.readouterr().out
 
 
 def on_a_terminal(*words: str, until: str, **settings: str) -> str:

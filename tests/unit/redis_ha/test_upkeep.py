@@ -1,21 +1,16 @@
-"""The calendar, the checklist, and what both rest on: a record, a Prometheus, a signature."""
+"""The calendar and the checklist, on deeds and on what was seen."""
 
 import hashlib
 import json
-import stat
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
-from redis_ha.backup_report import BackupReport
-from redis_ha.errors import BadSetting
+from redis_ha.backup_report import BackupReport, Snapshot
+from redis_ha.cli.main import execute
 from redis_ha.failover_test.expectation import LiveSettings
 from redis_ha.failover_test.outcome import Outcome
 from redis_ha.failover_test.summary import judged
@@ -23,13 +18,13 @@ from redis_ha.findings import State
 from redis_ha.round_trip import Samples
 from redis_ha.stats import compute
 from redis_ha.upkeep.calendar import TASKS, standings
-from redis_ha.upkeep.checklist import DOCUMENTS, Facts, is_passed, judge_checklist
+from redis_ha.upkeep.checklist import Facts, is_passed, judge_checklist
+from redis_ha.upkeep.documents import DOCUMENTS, Document, parse_document, read_documents
 from redis_ha.upkeep.failover_tests import deeds_of
-from redis_ha.upkeep.record import KEPT, Deed, kept, note, read_record
-from redis_ha.upkeep.signing import problem_of, sign, the_key
-from redis_ha.upkeep.watching import Watch, ask_prometheus
+from redis_ha.upkeep.record import Deed
+from redis_ha.upkeep.watching import Manager, Watch
 from tests.unit.redis_ha.failover_test.runs import crash
-from tests.unit.redis_ha.surveys import HEALTHY
+from tests.unit.redis_ha.surveys import HEALTHY, IDS, silent
 
 NOW = datetime(2026, 3, 1, 9, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -40,14 +35,22 @@ def deed(task: str, *, days_ago: float, passed: bool = True) -> Deed:
 
 
 TESTED = (deed("failover-test crash", days_ago=3), deed("failover-test partition", days_ago=3))
+WATCH = Watch(
+    targets=tuple(str(member.address) for member in HEALTHY.members),
+    rules=("RedisDown", "Watchdog"),
+    managers=(Manager("http://c:3", ("operator (webhook)",)),),
+)
+RUNBOOKS = Document("hash", frozenset(WATCH.rules))
 FINE = Facts(
     survey=HEALTHY,
     stats=compute(HEALTHY, Samples((0.001,) * 10)),
     backup=BackupReport("s1", 60.0, 50.0, running=True, interval=3600.0),
-    watch=Watch(targets=8, rules=20, managers=1),
+    snapshots=(Snapshot("s2", NOW.timestamp(), "not proven"), Snapshot("s1", 0.0, "proven")),
+    watch=WATCH,
     deeds=TESTED,
-    documents=dict.fromkeys(DOCUMENTS, "hash"),
+    documents=dict.fromkeys(DOCUMENTS, RUNBOOKS),
     now=NOW,
+    recorded=True,
 )
 
 
@@ -81,34 +84,6 @@ def test_no_task_that_hurts_is_run_unasked() -> None:
     assert harmless == {"health", "ready", "doctor", "events", "logs"}
 
 
-def test_a_record_is_added_to_by_several_at_once_and_closed_to_others(tmp_path: Path) -> None:
-    path = tmp_path / "state" / "record.json"
-    threads = [
-        threading.Thread(target=note, args=(path, deed(f"task {n}", days_ago=n))) for n in range(20)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert {one.task for one in read_record(path)} == {f"task {n}" for n in range(20)}
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-
-
-def test_what_fails_each_five_minutes_pushes_no_proof_out(tmp_path: Path) -> None:
-    path = tmp_path / "record.json"
-    proofs = (*TESTED, deed("review", days_ago=200), deed("health", days_ago=7))
-    failing = [deed("health", days_ago=6 - n / 288, passed=False) for n in range(KEPT + 200)]
-    note(path, deed("review", days_ago=300), *proofs, *failing)
-    assert read_record(path) == (*proofs, *failing[-KEPT:])
-
-
-def test_the_newest_is_kept_by_its_time_and_not_by_its_place() -> None:
-    old, new = deed("review", days_ago=200), deed("review", days_ago=100)
-    rest = [deed("health", days_ago=0.5)] * KEPT
-    assert kept((new, old, *rest)) == (new, *rest)
-    assert kept((old, new)) == (old, new)
-
-
 def test_a_fault_that_broke_off_is_a_failed_deed() -> None:
     settings = LiveSettings(down_after=2.0, min_replicas=1, max_lag=1.0)
     outcome = Outcome([judged(crash(), settings)], "NoMaster: none", broken="hang")
@@ -116,24 +91,6 @@ def test_a_fault_that_broke_off_is_a_failed_deed() -> None:
     assert made["failover-test crash"].passed
     assert not made["failover-test hang"].passed
     assert made["failover-test hang"].evidence.endswith("had begun: NoMaster: none")
-
-
-@pytest.mark.parametrize(
-    "text", ["{", '{"version": 2, "deeds": []}', '{"version": 1, "deeds": [1]}']
-)
-def test_a_damaged_record_is_told_and_kept(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "record.json"
-    path.write_text(text)
-    with pytest.raises(BadSetting, match="move it away"):
-        note(path, deed("health", days_ago=0))
-    assert path.read_text() == text
-
-
-def test_a_place_that_can_hold_no_record_is_named(tmp_path: Path) -> None:
-    (tmp_path / "state").touch()
-    with pytest.raises(BadSetting, match="set XDG_STATE_HOME") as refused:
-        note(tmp_path / "state" / "redis-ha" / "record.json", deed("health", days_ago=0))
-    assert "record.json" in str(refused.value)
 
 
 def test_a_failover_test_leaves_a_deed_for_each_fault(tmp_path: Path) -> None:
@@ -177,10 +134,26 @@ def test_a_cluster_that_has_all_passes() -> None:
             {"deeds": (*TESTED, deed("failover-test crash", days_ago=1, passed=False))},
         ),
         ("failover verified", {"deeds": (deed("failover-test crash", days_ago=100), TESTED[1])}),
-        ("monitoring", {"watch": Watch(targets=8, down=("10.0.0.1:1",), rules=1, managers=1)}),
+        (
+            "partition tested",
+            {
+                "deeds": (
+                    *TESTED,
+                    deed("failover-test partition", days_ago=2, passed=False),
+                    deed("failover-test partition", days_ago=-300),
+                )
+            },
+        ),
+        ("failover verified", {"deeds": (replace(TESTED[0], cluster=("d" * 40,)), TESTED[1])}),
+        ("monitoring", {"watch": replace(WATCH, down=("10.0.0.1:1",))}),
+        ("monitoring", {"watch": replace(WATCH, targets=WATCH.targets[1:])}),
+        ("monitoring", {"watch": replace(WATCH, targets=("10.9.9.9:1",))}),
         ("monitoring", {"watch": Watch(problem="nobody listens")}),
-        ("alerts", {"watch": Watch(targets=8, rules=20)}),
-        ("alerts", {"watch": Watch(targets=8, managers=1)}),
+        ("alerts", {"watch": replace(WATCH, managers=())}),
+        ("alerts", {"watch": replace(WATCH, managers=(Manager("http://c:3"),))}),
+        ("alerts", {"watch": replace(WATCH, managers=(Manager("http://c:3", problem="away"),))}),
+        ("alerts", {"watch": replace(WATCH, rules=())}),
+        ("alerts", {"watch": replace(WATCH, critical=("RedisDown",))}),
         ("backup", {"backup": BackupReport("s1", 60.0, 50.0, troubles=("the log has a gap",))}),
         ("backup", {"backup": BackupReport(absent="no backup is set up here")}),
         ("recovery tested", {"backup": BackupReport("s1", 60.0, running=True)}),
@@ -189,7 +162,9 @@ def test_a_cluster_that_has_all_passes() -> None:
             {"backup": BackupReport("s1", 60.0, 9000.0, running=True, interval=3600.0)},
         ),
         ("baselines", {"stats": compute(HEALTHY, Samples((), ("it hangs",)))}),
+        ("baselines", {"recorded": False}),
         ("documents", {"documents": {}}),
+        ("documents", {"documents": dict.fromkeys(DOCUMENTS, Document("hash"))}),
     ],
 )
 def test_what_lacks_fails_its_item(check: str, changed: dict[str, Any]) -> None:
@@ -198,98 +173,90 @@ def test_what_lacks_fails_its_item(check: str, changed: dict[str, Any]) -> None:
     assert any(f.check == check and f.state in (State.BAD, State.UNKNOWN) for f in findings)
 
 
-def test_alerts_that_fire_are_told_and_pass() -> None:
-    firing = replace(FINE, watch=replace(FINE.watch, firing=("RedisDown",)))
-    findings = judge_checklist(firing)
-    assert is_passed(findings)
-    assert "RedisDown" in next(f.reason for f in findings if f.check == "alerts")
+def reason(facts: Facts, check: str) -> str:
+    return "; ".join(f.reason for f in judge_checklist(facts) if f.check == check)
 
 
-def test_a_report_that_was_changed_is_found_out(tmp_path: Path) -> None:
-    key = the_key(tmp_path / "keys" / "signing.pem")
-    signed = json.loads(json.dumps(sign({"passed": False, "at": "2026-03-01"}, key)))
-    signer = signed["signature"]["signer"]
-    assert problem_of(signed, signer=signer) == ""
-    assert the_key(tmp_path / "keys" / "signing.pem").public_key() == key.public_key()
-    assert stat.S_IMODE((tmp_path / "keys" / "signing.pem").stat().st_mode) == 0o600
-    assert "changed" in problem_of({**signed, "report": {**signed["report"], "passed": True}})
-    other = sign(signed["report"], the_key(tmp_path / "other.pem"))
-    assert "not by" in problem_of(other, signer=signer)
-    for broken in (None, [], {}, {"report": {}, "signature": {"algorithm": "none"}}):
-        assert problem_of(broken)
+def test_alerts_that_fire_are_told_and_pass_unless_they_are_critical() -> None:
+    firing = replace(FINE, watch=replace(WATCH, firing=("RedisSlow",)))
+    assert is_passed(judge_checklist(firing))
+    assert "RedisSlow" in reason(firing, "alerts")
+    assert not is_passed(judge_checklist(replace(FINE, watch=replace(WATCH, critical=("Down",)))))
 
 
-class _Api(BaseHTTPRequestHandler):
-    answers: ClassVar[dict[str, Any]] = {
-        "targets": {
-            "activeTargets": [
-                {"labels": {"instance": "a:1"}, "health": "up"},
-                {"labels": {"instance": "b:2"}, "health": "down"},
-            ]
-        },
-        "rules": {
-            "groups": [
-                {
-                    "rules": [
-                        {"name": "Down", "state": "firing"},
-                        {"name": "Slow", "state": "inactive"},
-                        {"name": "Watchdog", "state": "firing"},
-                    ]
-                }
-            ]
-        },
-        "alertmanagers": {"activeAlertmanagers": [{"url": "http://c:3/api/v2/alerts"}]},
-    }
-
-    def do_GET(self) -> None:
-        word = self.path.removeprefix("/api/v1/").partition("?")[0]
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(json.dumps({"status": "success", "data": self.answers[word]}).encode())
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
+def test_calls_that_were_counted_stand_for_an_alertmanager_out_of_reach() -> None:
+    away = replace(WATCH, managers=(Manager("http://c:3", problem="http://c:3 is away"),))
+    assert "http://c:3 is away" in reason(replace(FINE, watch=away), "alerts")
+    assert not is_passed(judge_checklist(replace(FINE, watch=replace(away, calls=0.0))))
+    assert is_passed(judge_checklist(replace(FINE, watch=replace(away, calls=11.9))))
+    silent_one = replace(FINE, watch=replace(WATCH, managers=(Manager("http://c:3"),)))
+    assert "nobody is called" in reason(silent_one, "alerts")
 
 
-@contextmanager
-def api() -> Iterator[str]:
-    with HTTPServer(("127.0.0.1", 0), _Api) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+def test_each_member_that_no_target_is_about_is_named() -> None:
+    lacking = replace(FINE, watch=replace(WATCH, targets=WATCH.targets[2:]))
+    found = [f.subject for f in judge_checklist(lacking) if f.check == "monitoring"]
+    assert found == ["redis-1", "redis-2"]
 
 
-def test_a_prometheus_is_asked_for_targets_rules_and_managers() -> None:
-    with api() as url:
-        seen = ask_prometheus(url)
-    assert seen == Watch(targets=2, down=("b:2",), rules=3, firing=("Down",), managers=1)
+def test_a_deed_that_is_dated_in_the_future_does_not_count_and_is_told() -> None:
+    later = deed("failover-test crash", days_ago=-300)
+    ahead = replace(FINE, deeds=(*TESTED, later))
+    assert "in the future" in reason(ahead, "failover verified")
+    assert is_passed(judge_checklist(ahead))
+    soon = replace(later, at=NOW + timedelta(minutes=2))
+    assert "future" not in reason(replace(FINE, deeds=(*TESTED, soon)), "failover verified")
+    (crash, *_) = [one for one in standings((later,), now=NOW) if one.task.name == "failover-test"]
+    assert crash.due
+    assert crash.ahead == later
 
 
-@pytest.mark.parametrize(
-    ("what", "answer"),
-    [
-        ("targets", {"activeTargets": {"a": 1}}),
-        ("targets", {"activeTargets": [1]}),
-        ("targets", {"activeTargets": [{"labels": [], "health": "down"}]}),
-        ("targets", []),
-        ("rules", {"groups": [{"rules": ["Down"]}]}),
-        ("rules", {"groups": [{"rules": None}]}),
-        ("alertmanagers", {"activeAlertmanagers": "three"}),
-        ("alertmanagers", None),
-    ],
-)
-def test_one_that_answers_otherwise_is_unknown(
-    what: str, answer: object, monkeypatch: pytest.MonkeyPatch
+def test_a_deed_counts_on_the_cluster_that_it_was_done_to() -> None:
+    own = tuple(replace(one, cluster=(IDS[1], "e" * 40)) for one in TESTED)
+    assert is_passed(judge_checklist(replace(FINE, deeds=own)))
+    others = [replace(deed("review", days_ago=1), cluster=("d" * 40,))]
+    by_name = {one.task.name: one for one in standings(others, now=NOW, cluster=IDS)}
+    assert by_name["review"].due
+    assert not {o.task.name: o for o in standings(others, now=NOW)}["review"].due
+
+
+def test_the_snapshot_that_was_loaded_is_named_with_its_time() -> None:
+    assert reason(FINE, "recovery tested") == "s1 was loaded whole 2026-03-01 08:59 UTC"
+    unknown = replace(FINE, snapshots="the store is away")
+    assert "which isn't known: the store is away" in reason(unknown, "recovery tested")
+
+
+def test_a_cluster_that_is_silent_is_judged() -> None:
+    survey = silent(silent(silent(HEALTHY, 0), 1), 2)
+    facts = replace(FINE, survey=replace(survey, nodes=()))
+    bad = {f.check for f in judge_checklist(facts) if f.state is State.BAD}
+    assert bad >= {"sentinels", "quorum"}
+    assert "sentinel-2: nobody listens there" in reason(facts, "sentinels")
+    json.dumps(facts.evidence())
+
+
+def test_a_document_counts_with_something_in_it(tmp_path: Path) -> None:
+    text = "# Operations\n\n### `RedisDown`, RedisSlow\nLook.\n"
+    (tmp_path / DOCUMENTS[0]).write_text("")
+    (tmp_path / DOCUMENTS[1]).write_text(text)
+    (tmp_path / DOCUMENTS[2]).write_text("# Security\n\n")
+    found = read_documents(tmp_path)
+    assert set(found) == {"OPERATIONS.md"}
+    assert found["OPERATIONS.md"].headings >= {"RedisDown", "RedisSlow"}
+    assert found["OPERATIONS.md"].sha256 == hashlib.sha256(text.encode()).hexdigest()
+    assert parse_document(b"RedisDown\n\xff\n") is not None
+
+
+def test_an_alert_without_a_runbook_is_named() -> None:
+    more = replace(FINE, watch=replace(WATCH, rules=(*WATCH.rules, "RedisSlow")))
+    assert reason(more, "documents").endswith("no heading for RedisSlow")
+
+
+@pytest.mark.parametrize("task", [task.name for task in TASKS if task.commands])
+def test_what_notes_itself_is_not_noted_by_hand(
+    task: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(_Api.answers, what, answer)
-    with api() as url:
-        assert url in ask_prometheus(url).problem
-
-
-@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "ftp://127.0.0.1", "nonsense"])
-def test_one_that_cannot_be_asked_is_unknown(url: str) -> None:
-    assert ask_prometheus(url).problem
+    assert execute(["maintenance", "--done", task, "--note", "done"]) == 2
+    said = capsys.readouterr().err
+    assert "notes itself" in said
+    assert "versions, review" in said

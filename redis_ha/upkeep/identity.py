@@ -1,0 +1,43 @@
+"""Which cluster it is: by the ids of its sentinels, which each makes for itself at its first start.
+
+Two looks are at the same cluster when they have an id in common: sentinels that are added, that
+leave or that are replaced one after the other don't make another one of it. A cluster that is made
+anew at the same addresses has none of the old one's.
+"""
+
+from collections.abc import Iterable
+
+import redis
+
+from redis_ha.connection import Address
+from redis_ha.discovery import Access, at_once
+from redis_ha.permissions import pairs
+from redis_ha.survey import Survey
+
+_FAILURES = (redis.RedisError, OSError, KeyError, ValueError, TypeError)
+
+
+def identity_of(survey: Survey) -> tuple[str, ...]:
+    """Give the ids of the sentinels that answered and of those that they know."""
+    peers = (peer.run_id for sentinel in survey.sentinels for peer in sentinel.peers)
+    return _ids((*peers, *(sentinel.run_id for sentinel in survey.sentinels)))
+
+
+def ask_identity(access: Access) -> tuple[str, ...]:
+    """Ask every sentinel for its id and those that it knows; () where none answers."""
+    found = at_once(lambda sentinel: _ask(access, sentinel), access.sentinels)
+    return _ids(one for ids in found for one in ids)
+
+
+def _ask(access: Access, sentinel: Address) -> list[str]:
+    try:
+        with access.connect(sentinel) as client:
+            rows = client.execute_command("SENTINEL", "SENTINELS", access.master_name)
+            own = client.execute_command("SENTINEL", "MYID")
+            return [str(own), *(str(pairs(row)["runid"]) for row in rows)]
+    except _FAILURES:
+        return []
+
+
+def _ids(found: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted({one for one in found if one}))
