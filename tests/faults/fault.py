@@ -114,7 +114,14 @@ def may_tear_the_log(faults: Sequence[Fault]) -> bool:
     away, nobody but the master may hold what is missing, and the worker doesn't burden that one.
     """
     hurt = [fault for fault in faults if "sentinel" not in fault.part]
-    starts = [fault for fault in hurt if fault.kind in _ENDS_AT_ONCE | {"stop", "rolling"}]
+    starts = [fault for fault in hurt if _starts_anew(fault)]
     if any(fault.part == "everything" and fault.kind != "rolling" for fault in starts):
         return True
-    return bool(starts) and sum(fault.kind in _AWAY for fault in hurt) > 1
+    return bool(starts) and sum(one in starts or one.kind in _AWAY for one in hurt) > 1
+
+
+def _starts_anew(fault: Fault) -> bool:
+    """Say whether it ends a server; a replica that can't write its file ends itself."""
+    if fault.kind == "full disk":
+        return fault.part != "master"
+    return fault.kind in _ENDS_AT_ONCE | {"stop", "rolling"}

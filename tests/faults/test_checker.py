@@ -44,6 +44,8 @@ def test_only_a_node_that_starts_while_another_is_away_may_tear_the_log() -> Non
     assert not may_tear_the_log([Fault("rolling", "everything")])
     assert may_tear_the_log([Fault("crash"), Fault("stop", "replica")])
     assert may_tear_the_log([Fault("crash", "everything")])
+    assert may_tear_the_log([Fault("full disk", "replica"), Fault("stop")])
+    assert not may_tear_the_log([Fault("full disk"), Fault("stop", "replica")])
 
 
 def test_two_that_take_writes_at_once_are_seen() -> None:

@@ -7,6 +7,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import redis
+
 from tests.faults.scenario import Outcome, Scenario, play
 from tests.faults.world import World
 
@@ -30,7 +32,11 @@ class Worlds:
 
     def play(self, scenario: Scenario) -> Outcome | str:
         """Play a scenario; return why not when this machine can't do one of its faults."""
-        world = self.current()
+        try:
+            world = self.current()
+        except (AssertionError, redis.RedisError, OSError) as error:
+            self.leave(keep=True)
+            return Outcome(scenario, troubles=[f"there is no cluster to hurt: {error}"])
         for fault in scenario.faults:
             if fault.kind in world.lacks:
                 return world.lacks[fault.kind]

@@ -337,7 +337,11 @@ class Cluster:
     def hurry_sentinels(self, info_period: int) -> None:
         """Let them look at the master more often (ms) than each 10 s, to learn its replicas."""
         for sentinel in self.sentinels:
-            self.wait_for(lambda s=sentinel: _pings(s), explain=lambda s=sentinel: s.log[-500:])  # type: ignore[misc]
+            self.wait_for(
+                lambda s=sentinel: _pings(s),  # type: ignore[misc]
+                self.settings.start_seconds,
+                lambda s=sentinel: s.log[-500:],  # type: ignore[misc]
+            )
             with sentinel.client() as client:
                 client.execute_command("SENTINEL", "DEBUG", "info-period", str(info_period))
 
