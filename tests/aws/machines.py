@@ -30,7 +30,15 @@ from infra.targets.aws.files import Member, member_files, members
 from infra.targets.aws.place import Place
 from infra.targets.aws.user_data import BootPlaces, device_of, user_data
 from redis_ha.connection import Address, Credentials
-from redis_ha.discovery import Access, NodeView, ask_nodes, ask_sentinels, majority_master
+from redis_ha.discovery import (
+    Access,
+    NodeView,
+    ask_node,
+    ask_nodes,
+    ask_sentinels,
+    majority_master,
+)
+from redis_ha.round_trip import KEY_PREFIX
 from tests.aws.surroundings import REGION, Account
 from tests.docker.stack import REPOSITORY, docker, eventually, run
 from tests.processes.cluster_files import certificates
@@ -87,9 +95,20 @@ class Machine:
         """Open a client to its data node, patient enough for large answers."""
         return cluster.access().connect(self.address, timeout=10.0)
 
+    def keys(self, cluster: "Machines") -> set[str]:
+        """Name its data node's keys, but for those that the exporters write and delete."""
+        with self.client(cluster) as client:
+            names = client.keys("*")
+        return {str(name) for name in names if not name.startswith(KEY_PREFIX)}
+
+    def run_id(self, cluster: "Machines") -> str:
+        """Return what names its server's life: another one after each start."""
+        with self.client(cluster) as client:
+            return str(client.info("server")["run_id"])
+
     def start(self) -> None:
         """Boot a new machine with the old address and volume, whatever was left of one before."""
-        self.remove()
+        eventually(self.removed, within=60, what=f"the name {self.name} is free", every=0.5)
         docker(
             *("run", "--detach", "--name", self.name, "--hostname", self.member.data.name),
             *("--network", self.network, "--ip", self.member.data.host),
@@ -117,8 +136,17 @@ class Machine:
     def remove(self) -> None:
         docker("rm", "--force", "--volumes", self.name, check=False)
 
+    def removed(self) -> bool:
+        """Remove it and say whether it is gone: an engine that is busy may refuse to."""
+        self.remove()
+        return docker("ps", "--all", "--quiet", "--filter", f"name=^{self.name}$") == ""
+
     def inside(self, *command: str, check: bool = True) -> str:
         return docker("exec", self.name, *command, check=check)
+
+    def may_run(self, program: str) -> bool:
+        """Say whether a program is there already, whole: it is made executable last."""
+        return self.inside("sh", "-c", f"test -x {program} && echo yes", check=False) == "yes"
 
     def journal(self) -> str:
         """Return what its units said, for an assertion that failed."""
@@ -163,7 +191,7 @@ class Machines:
     def master(self) -> Machine | None:
         """Return the machine that the sentinels' majority names and that says so itself."""
         named = majority_master(ask_sentinels(self.access()))
-        if named is None or self.views()[named].role != "master":
+        if named is None or ask_node(self.access(), named).role != "master":
             return None
         return next(machine for machine in self.made if machine.address == named)
 

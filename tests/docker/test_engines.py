@@ -24,7 +24,7 @@ def test_engine_comes_up_hands_over_and_is_restored(engine: str, tmp_path: Path)
 def check_handover(cluster: LiveCluster) -> None:
     old = cluster.master()
     docker("stop", cluster.container(old))
-    eventually(lambda: cluster.master(other_than=old) != "", within=3, what="a new master")
+    eventually(lambda: cluster.master(other_than=old) != "", within=15, what="a new master")
     docker("start", cluster.container(old))
     cluster.wait_until_healthy()
 

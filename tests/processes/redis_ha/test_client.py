@@ -2,49 +2,85 @@
 
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 import redis
 
 from redis_ha import Client
 from redis_ha.connection import Credentials
+from redis_ha.discovery import Access
 from redis_ha.errors import (
     AccessDenied,
     CallTimedOut,
     OutcomeUnknown,
 )
 from redis_ha.switchover import OldMaster, switch_over
-from tests.processes.cluster import Cluster
+from tests.patience import at_best, sleeper
+from tests.processes.cluster import Cluster, Process
 from tests.processes.ports import free_ports
 from tests.processes.redis_ha.client_load import Load, get_key, set_key
 from tests.processes.redis_ha.strangers import paper
+from tests.processes.redis_ha.witnessed import promotion_seconds
 
+# When bare Sentinel acts on a busy machine is its own affair (s); to follow it is the client's.
+PROMOTED_WITHIN = 15.0
+FOLLOWED_WITHIN = 1.5
 Figure = Callable[[str], None]
 
 
+@dataclass(frozen=True)
+class Loss:
+    """When the master was lost (monotonic s), and after how many seconds there was another.
+
+    `behind` is how long (s) a write took just before to be on every replica.
+    """
+
+    moment: float
+    promoted: float
+    behind: float
+
+    @classmethod
+    def by(cls, fault: Callable[[Process], object], cluster: Cluster) -> Self:
+        """Inflict a fault on the master and wait for the next one."""
+        master = cluster.master
+        with master.client(timeout=10.0) as client:
+            began = time.monotonic()
+            client.set("replicated", "")
+            client.wait(2, 9000)
+        moment = time.monotonic()
+        fault(master)
+        promotion_seconds(cluster, master, within=PROMOTED_WITHIN)
+        return cls(moment, time.monotonic() - moment, behind=moment - began)
+
+    def explains(self, acknowledged: float, *, late: float) -> bool:
+        """Say whether a write that was lost may be: replication is asynchronous.
+
+        What a crash can lose was acknowledged just before it; `late` is what a sleeper was here.
+        """
+        slack = self.behind + late
+        return -1.0 - slack < acknowledged - self.moment < 0.5 + slack
+
+
 def test_a_crash_under_twenty_threads(cluster: Cluster, client: Client, figure: Figure) -> None:
-    with Load.running(client, threads=20) as load:
+    with sleeper() as idle, Load.running(client, threads=20) as load:
         load.wait_for_writes(500)
-        old = cluster.master
-        killed = time.monotonic()
-        old.kill()
-        cluster.wait_for_master(other_than=old)
+        loss = Loss.by(Process.kill, cluster)
         load.wait_for_writes(1000)
     lost = load.lost(cluster)
     figure(
-        f"crash, down-after 2 s: gap {load.gap:.2f} s, lost {len(lost)} of"
+        f"crash, promoted after {loss.promoted:.2f} s: gap {load.gap:.2f} s, lost {len(lost)} of"
         f" {len(load.acknowledged)}, longest call {load.longest_call:.2f} s"
     )
     assert load.errors == []
     assert load.longest_call < load.timeout
-    assert load.gap < 2.0 + 1.5
-    # Replication is asynchronous: what a crash can lose was acknowledged just before it.
-    assert all(killed - 1.0 < at < killed + 0.5 for at in lost.values()), (killed, lost)
+    assert load.gap < loss.promoted + FOLLOWED_WITHIN
+    assert all(loss.explains(at, late=idle.late) for at in lost.values()), (loss, idle, lost)
     cluster.wait_for(lambda: not _searching(), timeout=5.0, explain=_searching)
 
 
@@ -68,31 +104,43 @@ def test_a_hung_master(cluster: Cluster, client: Client, figure: Figure) -> None
     hung = cluster.master
     with Load.running(client, threads=4, timeout=15.0) as load:
         load.wait_for_writes(200)
-        hung.pause()
         try:
+            loss = Loss.by(Process.pause, cluster)
             load.wait_for_writes(500)
         finally:
             hung.resume()
-    figure(f"hang, down-after 2 s: gap {load.gap:.2f} s")
+    figure(f"hang, promoted after {loss.promoted:.2f} s: gap {load.gap:.2f} s")
     assert load.errors == []
-    assert load.gap < 2.0 + 4.0
+    assert load.gap < loss.promoted + FOLLOWED_WITHIN
 
 
 def test_with_everything_hung_each_call_ends_in_its_time(cluster: Cluster, client: Client) -> None:
-    client.execute_with_failover(set_key)
-    for process in (*cluster.data_nodes, *cluster.sentinels):
+    def latest() -> float:
+        client.execute_with_failover(set_key)
+        late = []
+        with everything_hung(cluster):
+            for timeout, read_only in ((0.3, False), (1.5, True), (0.0, False)):
+                began = time.monotonic()
+                with pytest.raises(CallTimedOut) as caught:
+                    client.execute_with_failover(get_key, read_only=read_only, timeout=timeout)
+                late.append(time.monotonic() - began - timeout)
+                assert "not done within" in caught.value.cause
+        return max(late)
+
+    at_best(latest, under=0.3)
+    assert client.execute_with_failover(get_key) == "value"
+
+
+@contextmanager
+def everything_hung(cluster: Cluster) -> Iterator[None]:
+    processes = (*cluster.data_nodes, *cluster.sentinels)
+    for process in processes:
         process.pause()
     try:
-        for timeout, read_only in ((0.3, False), (1.5, True), (0.0, False)):
-            began = time.monotonic()
-            with pytest.raises(CallTimedOut) as caught:
-                client.execute_with_failover(get_key, read_only=read_only, timeout=timeout)
-            assert time.monotonic() - began < timeout + 0.3
-            assert "not done within" in caught.value.cause
+        yield
     finally:
-        for process in (*cluster.data_nodes, *cluster.sentinels):
+        for process in processes:
             process.resume()
-    assert client.execute_with_failover(get_key) == "value"
 
 
 def test_a_write_whose_reply_never_came_is_not_repeated_unasked(
@@ -140,20 +188,21 @@ def test_a_restart_of_all_nodes(cluster: Cluster, client: Client) -> None:
 
 def test_a_wrong_password_is_said_at_once(cluster: Cluster) -> None:
     access = replace(cluster.access("app"), credentials=Credentials("app", "wrong"))
+    at_best(lambda: seconds_until_denied(access, "REDIS_PASSWORD"), under=1.5)
+
+
+def seconds_until_denied(access: Access, match: str | None = None) -> float:
     began = time.monotonic()
-    with pytest.raises(AccessDenied, match="REDIS_PASSWORD"):
+    with pytest.raises(AccessDenied, match=match):
         Client(access).execute_with_failover(get_key)
-    assert time.monotonic() - began < 1.5
+    return time.monotonic() - began
 
 
 def test_a_password_that_only_the_data_nodes_refuse(cluster: Cluster) -> None:
     for node in cluster.data_nodes:
         with node.client() as admin:
             admin.execute_command("ACL", "SETUSER", "app", "resetpass", ">other")
-    began = time.monotonic()
-    with pytest.raises(AccessDenied):
-        Client(cluster.access("app")).execute_with_failover(get_key)
-    assert time.monotonic() - began < 1.5
+    at_best(lambda: seconds_until_denied(cluster.access("app")), under=1.5)
 
 
 def test_a_foreign_certificate_is_said_at_once(cluster: Cluster, tmp_path: Path) -> None:

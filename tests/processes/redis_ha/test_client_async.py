@@ -26,7 +26,9 @@ from redis_ha.errors import (
     RedisHaError,
 )
 from redis_ha.switchover import OldMaster, switch_over
-from tests.processes.cluster import REPOSITORY, Cluster
+from tests.patience import at_best, sleeper
+from tests.processes.cluster import REPOSITORY, Cluster, Process
+from tests.processes.redis_ha.test_client import FOLLOWED_WITHIN, Loss, everything_hung
 
 Figure = Callable[[str], None]
 
@@ -89,25 +91,30 @@ class Load:
             assert time.monotonic() < deadline
             await asyncio.sleep(0.01)
 
-    def lost(self, cluster: Cluster) -> list[str]:
+    def lost(self, cluster: Cluster) -> dict[str, float]:
+        """Return the acknowledged keys that the master doesn't hold, with their times."""
         keys = list(self.acknowledged)
         with cluster.settled_master().client(timeout=10.0) as client:
-            return [key for key, value in zip(keys, client.mget(keys), strict=True) if not value]
+            pairs = zip(keys, client.mget(keys), strict=True)
+            return {key: self.acknowledged[key] for key, value in pairs if not value}
 
 
 def test_a_crash(cluster: Cluster, figure: Figure) -> None:
-    async def run() -> Load:
+    async def run() -> tuple[Load, Loss]:
         async with AsyncClient(cluster.access("app")) as client:
             load = Load(client, idempotent=True)
-            await load.through(cluster.master.kill)
-            return load
+            return load, await load.through(lambda: Loss.by(Process.kill, cluster))
 
-    load = asyncio.run(run())
+    with sleeper() as idle:
+        load, loss = asyncio.run(run())
     lost = load.lost(cluster)
-    figure(f"crash: gap {load.gap:.2f} s, lost {len(lost)} of {len(load.acknowledged)}")
+    figure(
+        f"crash, promoted after {loss.promoted:.2f} s: gap {load.gap:.2f} s,"
+        f" lost {len(lost)} of {len(load.acknowledged)}"
+    )
     assert load.errors == []
-    assert load.gap < 2.0 + 1.5
-    assert len(lost) < 20
+    assert load.gap < loss.promoted + FOLLOWED_WITHIN
+    assert all(loss.explains(at, late=idle.late) for at in lost.values()), (loss, idle, lost)
 
 
 def test_a_switchover_loses_nothing(cluster: Cluster, figure: Figure) -> None:
@@ -122,34 +129,30 @@ def test_a_switchover_loses_nothing(cluster: Cluster, figure: Figure) -> None:
     load = asyncio.run(run())
     lost = load.lost(cluster)
     figure(f"switchover: gap {load.gap:.2f} s, lost {len(lost)} of {len(load.acknowledged)}")
-    assert (lost, load.errors) == ([], [])
+    assert (lost, load.errors) == ({}, [])
     assert load.gap < 1.5
 
 
 def test_a_hung_master(cluster: Cluster, figure: Figure) -> None:
     hung = cluster.master
 
-    def hang() -> None:
-        hung.pause()
-        cluster.wait_for_master(other_than=hung)
-
-    async def run() -> Load:
+    async def run() -> tuple[Load, Loss]:
         async with AsyncClient(cluster.access("app")) as client:
             load = Load(client, idempotent=True)
-            await load.through(hang, tasks=4)
-            return load
+            return load, await load.through(lambda: Loss.by(Process.pause, cluster), tasks=4)
 
     try:
-        load = asyncio.run(run())
+        load, loss = asyncio.run(run())
     finally:
         hung.resume()
-    figure(f"hang: gap {load.gap:.2f} s")
+    figure(f"hang, promoted after {loss.promoted:.2f} s: gap {load.gap:.2f} s")
     assert load.errors == []
-    assert load.gap < 2.0 + 4.0
+    assert load.gap < loss.promoted + FOLLOWED_WITHIN
 
 
 def test_each_call_ends_in_its_time_and_the_loop_never_stands(cluster: Cluster) -> None:
     async def run() -> float:
+        """Return how late (s) a call or a tick was at the most."""
         longest, ticking = 0.0, True
 
         async def tick() -> None:
@@ -161,25 +164,20 @@ def test_each_call_ends_in_its_time_and_the_loop_never_stands(cluster: Cluster) 
 
         async with AsyncClient(cluster.access("app")) as client:
             await client.execute_with_failover(set_key)
-            for process in (*cluster.data_nodes, *cluster.sentinels):
-                process.pause()
-            ticker = asyncio.create_task(tick())
-            for timeout, read_only in ((0.3, False), (1.5, True)):
-                began = time.monotonic()
-                with pytest.raises(CallTimedOut):
-                    await client.execute_with_failover(
-                        get_key, read_only=read_only, timeout=timeout
-                    )
-                assert time.monotonic() - began < timeout + 0.3
-            ticking = False
-            await ticker
-        return longest
+            with everything_hung(cluster):
+                ticker, late = asyncio.create_task(tick()), []
+                for timeout, read_only in ((0.3, False), (1.5, True)):
+                    began = time.monotonic()
+                    with pytest.raises(CallTimedOut):
+                        await client.execute_with_failover(
+                            get_key, read_only=read_only, timeout=timeout
+                        )
+                    late.append(time.monotonic() - began - timeout)
+                ticking = False
+                await ticker
+        return max(longest, *late)
 
-    try:
-        assert asyncio.run(run()) < 0.3
-    finally:
-        for process in (*cluster.data_nodes, *cluster.sentinels):
-            process.resume()
+    at_best(lambda: asyncio.run(run()), under=0.3)
 
 
 def test_a_pool_is_opened_with_what_nobody_else_needs(cluster: Cluster) -> None:
@@ -211,26 +209,28 @@ async def watch(connection: Any) -> Any:
 def test_what_a_call_does_on_its_way_out_waits_for_nobody(
     cluster: Cluster, hold: Callable[[Any], Any]
 ) -> None:
-    async def run() -> None:
+    master = cluster.master
+
+    async def run() -> float:
         async def held(connection: Any) -> None:
             async with await hold(connection):
-                cluster.master.pause()
+                master.pause()
                 await connection.get("key")
 
         async with AsyncClient(cluster.access("app")) as client:
             await client.execute_with_failover(set_key)
             began = time.monotonic()
-            with pytest.raises(CallTimedOut):
-                await client.execute_with_failover(held, timeout=0.5)
-            assert time.monotonic() - began < 0.5 + 0.3
-            cluster.master.resume()
+            try:
+                with pytest.raises(CallTimedOut):
+                    await client.execute_with_failover(held, timeout=0.5)
+                seconds = time.monotonic() - began
+            finally:
+                master.resume()
             assert await client.execute_with_failover(get_key) == "value"
             assert all(lent == 0 for _, lent in client.connections().values())
+        return seconds
 
-    try:
-        asyncio.run(run())
-    finally:
-        cluster.master.resume()
+    at_best(lambda: asyncio.run(run()), under=0.5 + 0.3)
 
 
 def test_a_write_whose_reply_never_came_is_not_repeated_unasked(cluster: Cluster) -> None:
@@ -249,11 +249,13 @@ def test_a_write_whose_reply_never_came_is_not_repeated_unasked(cluster: Cluster
 def test_what_is_wrong_is_said_at_once(cluster: Cluster) -> None:
     wrong = replace(cluster.access("app"), credentials=Credentials("app", "wrong"))
 
-    async def run() -> None:
+    async def denied() -> float:
         began = time.monotonic()
         with pytest.raises(AccessDenied):
             await AsyncClient(wrong).execute_with_failover(get_key)
-        assert time.monotonic() - began < 1.5
+        return time.monotonic() - began
+
+    async def run() -> None:
         client = AsyncClient(cluster.access("app"))
         async with client:
             await client.execute_with_failover(set_key)
@@ -264,6 +266,7 @@ def test_what_is_wrong_is_said_at_once(cluster: Cluster) -> None:
         with pytest.raises(ClientClosed):
             await client.execute_with_failover(get_key)
 
+    at_best(lambda: asyncio.run(denied()), under=1.5)
     asyncio.run(run())
 
 
