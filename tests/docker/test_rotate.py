@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,8 +23,10 @@ KILLED_AFTER = 6.0
 @contextmanager
 def clients(cluster: LiveCluster) -> Iterator[tuple[Ledger, Callers]]:
     """Writers that stay connected, and callers that connect anew, to the end of the block."""
-    callers = Callers(cluster.access("REDIS"), list(cluster.nodes.values()))
-    with cluster.writers(2) as ledger, callers.calling():
+    # A busy machine's stall is no refusal.
+    patient, nodes = replace(cluster.access("REDIS"), timeout=10.0), list(cluster.nodes.values())
+    callers = Callers(patient, nodes)
+    with Ledger(patient, nodes, threads=2).writing() as ledger, callers.calling():
         ledger.wait_for_writes(200)
         yield ledger, callers
         ledger.wait_for_writes(200)

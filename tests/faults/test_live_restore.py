@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.processes.backup.conftest import wait_for
-from tests.processes.cluster import Cluster, Process, Settings
+from tests.processes.cluster import Cluster, Settings
 from tests.processes.redis_ha.witnessed import settle
 from tests.processes.restore import dataset
 from tests.processes.restore.conftest import Worker, hurry, make_worker
@@ -28,15 +28,18 @@ def hurt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hurt]:
         yield cluster, worker, worker.snapshot(), cluster.digest()
 
 
-@pytest.mark.parametrize(("stage", "whose"), [("attach", "replica"), ("promote", "master")])
+@pytest.mark.parametrize(
+    ("stage", "later", "whose"), [("attach", 0.1, "replica"), ("promote", 0.0, "master")]
+)
 def test_a_crash_in_the_middle(
-    hurt: Hurt, stage: str, whose: str, figure: Callable[[str], None]
+    hurt: Hurt, stage: str, later: float, whose: str, figure: Callable[[str], None]
 ) -> None:
     cluster, worker, snapshot, wanted = hurt
     dataset.replace(cluster)
     node = cluster.master if whose == "master" else cluster.replicas[0]
 
-    code = crash_at(stage, node, worker, snapshot)
+    words = ("restore", "--yes", "--identity", str(worker.key), "--timeout", "20", snapshot)
+    code = worker.disturbed_at(stage, lambda _: node.kill(), *words, later=later).code
 
     node.start()
     wait_for(lambda: taken_back(worker), "the restore taken back", 60)
@@ -48,17 +51,6 @@ def test_a_crash_in_the_middle(
     assert settings(cluster) == {("5000", "1")}
     settle(cluster)
     figure(f"the restore ended with {code}, the next one went through")
-
-
-def crash_at(stage: str, node: Process, worker: Worker, snapshot: str) -> int:
-    """Begin a restore, kill -9 a node when it comes to a stage; return its exit code."""
-    words = ("restore", "--yes", "--identity", str(worker.key), "--timeout", "20", snapshot)
-    with worker.start(*words) as process:
-        wait_for(lambda: worker.stage() == stage or process.poll() is not None, stage, 60)
-        assert process.poll() is None, process.communicate()
-        node.kill()
-        process.communicate(timeout=120)
-    return int(process.returncode)
 
 
 def taken_back(worker: Worker) -> bool:

@@ -2,8 +2,7 @@
 
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from redis_ha.connection import Address
 from tests.processes.adopt.conftest import Shared
 from tests.processes.adopt.source import OldRedis, Writer
 from tests.processes.ports import HOST
-from tests.processes.restore.conftest import Worker
+from tests.processes.restore.conftest import Finished, Worker
 from tests.processes.restore.test_live import assert_calm
 
 # The journal names what is about to be done: right then, or while it is under way.
@@ -26,24 +25,7 @@ RESUMED = [("hold", 0.0), ("attach", 0.5), ("held back", 0.0), ("promote", 0.0)]
 
 def kill_at(worker: Worker, old: OldRedis, stage: str, later: float = 0.0, *options: str) -> None:
     """Begin an adoption and kill -9 it when its journal says that stage, or some seconds later."""
-    with worker.start("adopt", "--yes", *options, old.name) as process:
-        deadline = time.monotonic() + 60
-        while not has_reached(worker, stage):
-            assert process.poll() is None, process.communicate()
-            assert time.monotonic() < deadline
-            time.sleep(0.001)
-        time.sleep(later)
-        process.kill()
-        process.communicate()
-    worker.assert_no_scratch_server()
-
-
-def has_reached(worker: Worker, stage: str) -> bool:
-    """Say whether it has; the second history is the scratch server's own, off the source."""
-    journal = journals.load(worker.state)
-    if journal is None:
-        return False
-    return len(journal.scratch_replids) == 2 if stage == "held back" else journal.stage == stage
+    worker.killed_at(stage, "adopt", "--yes", *options, old.name, later=later)
 
 
 @pytest.mark.parametrize(("stage", "later"), UNDONE)
@@ -158,10 +140,8 @@ def test_what_the_cluster_held_comes_back_from_the_safety_snapshot(
 
 def test_terminated_it_takes_everything_back(empty: Shared, old: OldRedis) -> None:
     cluster, worker = empty
-    with started(worker, old) as process:
-        process.terminate()
-        process.communicate(timeout=120)
-    assert process.returncode == 143
+    ended = disturbed(worker, old, lambda process: process.terminate())
+    assert ended.code == 143
     assert old.is_writable()
     assert cluster.digests() == ["0" * 40] * 3
     assert_calm(cluster, worker)
@@ -170,13 +150,10 @@ def test_terminated_it_takes_everything_back(empty: Shared, old: OldRedis) -> No
 def test_a_source_that_comes_back_empty_is_not_taken_over(empty: Shared, old: OldRedis) -> None:
     """It holds less than it acknowledged: the cluster must not take that for the whole."""
     cluster, worker = empty
-    with started(worker, old) as process:
-        old.stop()
-        old.start()
-        _, complaint = process.communicate(timeout=120)
-    assert process.returncode == 1
-    assert "restarted meanwhile" in complaint
-    assert "taken back" in complaint
+    ended = disturbed(worker, old, lambda _: (old.stop(), old.start()))
+    assert ended.code == 1
+    assert "restarted meanwhile" in ended.stderr
+    assert "taken back" in ended.stderr
     assert worker.stage() is None
     assert old.is_writable()
     assert cluster.digests() == ["0" * 40] * 3
@@ -185,11 +162,9 @@ def test_a_source_that_comes_back_empty_is_not_taken_over(empty: Shared, old: Ol
 
 def test_a_source_that_dies_on_the_way_takes_nothing_with_it(empty: Shared, old: OldRedis) -> None:
     cluster, worker = empty
-    with started(worker, old, "--timeout", "4") as process:
-        old.stop()
-        _, complaint = process.communicate(timeout=120)
-    assert process.returncode == 1
-    assert "taken back: the source was not closed" in complaint
+    ended = disturbed(worker, old, lambda _: old.stop(), "--timeout", "4")
+    assert ended.code == 1
+    assert "taken back: the source was not closed" in ended.stderr
     assert worker.stage() is None
     assert cluster.digests() == ["0" * 40] * 3
     assert_calm(cluster, worker)
@@ -241,14 +216,14 @@ def test_a_lost_replica_is_left_out_by_force(empty: Shared, old: OldRedis) -> No
     assert cluster.digests() == ["0" * 40] * 3
 
 
-@contextmanager
-def started(worker: Worker, old: OldRedis, *options: str) -> Iterator["subprocess.Popen[Any]"]:
-    """Begin an adoption and go on when it is about to touch the cluster."""
-    with worker.start("adopt", "--yes", *options, old.name) as process:
-        while worker.stage() != "hold":
-            assert process.poll() is None, process.communicate()
-            time.sleep(0.001)
-        yield process
+def disturbed(
+    worker: Worker,
+    old: OldRedis,
+    deed: Callable[["subprocess.Popen[Any]"], object],
+    *options: str,
+) -> Finished:
+    """Adopt, with something done to it when it is about to touch the cluster."""
+    return worker.disturbed_at("hold", deed, "adopt", "--yes", *options, old.name)
 
 
 def test_it_needs_an_open_one_to_go_on(empty: Shared, tmp_path: Path) -> None:

@@ -65,10 +65,12 @@ def test_a_source_promoted_in_the_middle_is_left_for_a_replica_of_it(
 def test_a_signal_in_the_middle_leaves_no_snapshot(
     slow: WorkerCommand, number: signal.Signals, code: int
 ) -> None:
+    # A whole transfer takes 20 s then.
+    set_key_delay(slow.cluster, 10_000)
     with slow.start("snapshot") as process:
         wait_for_transfer(slow, process)
         process.send_signal(number)
-        process.communicate(timeout=5)
+        process.communicate(timeout=15)
     assert process.returncode == code
     assert slow.list() == []
     if number != signal.SIGKILL:

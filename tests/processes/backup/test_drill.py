@@ -179,7 +179,7 @@ def test_what_a_killed_drill_left_goes_with_the_next(worker: WorkerCommand) -> N
     with worker.start("snapshot") as process:
         wait_for(plain.exists, "the plain RDB")
         process.send_signal(signal.SIGKILL)
-        process.communicate(timeout=5)
+        process.communicate(timeout=20)
     assert plain.parent.exists()
     assert plain.parent.stat().st_mode & 0o777 == 0o700
     worker.snapshot()

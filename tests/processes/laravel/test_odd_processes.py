@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.patience import at_best
 from tests.processes.laravel.application import GENERATIONS, Actor, ClusterApplication
 
 both_generations = pytest.mark.parametrize("php", GENERATIONS, indirect=True)
@@ -96,22 +97,31 @@ def test_listeners_may_use_redis_and_may_fail(
 def test_a_block_longer_than_the_patience_ends_in_its_time(
     application: ClusterApplication,
 ) -> None:
-    found = outcome(application, application.start(["odd.php", "short"], REDIS_READ_TIMEOUT="0.4"))
-    assert found["value"] is None
-    assert 1.0 <= found["seconds"] < 1.5
+    def late() -> float:
+        actor = application.start(["odd.php", "short"], REDIS_READ_TIMEOUT="0.4")
+        found = outcome(application, actor)
+        assert found["value"] is None
+        assert found["seconds"] >= 1.0
+        return float(found["seconds"]) - 1.0
+
+    at_best(late, under=0.5)
 
 
 @both_generations
 def test_a_block_inside_a_call_or_raw_ends_in_its_time(application: ClusterApplication) -> None:
-    actor = application.start(["odd.php", "blocked"], REDIS_READ_TIMEOUT="0.4")
-    found = outcome(application, actor)
-    for name, seconds in {"pop": 2.0, "stream": 1.5}.items():
-        assert found[name]["value"] is None, found
-        assert seconds <= found[name]["seconds"] < seconds + 0.5
-    for name in ("forever", "alone"):
-        assert "BadSetting: call XREAD: BLOCK 0 waits for ever" in found[name]["value"]
-        assert found[name]["seconds"] < 0.5
-    assert found["raw"]["value"] == ["raw", "unserialized"], "neither prefix nor serializer"
+    def late() -> float:
+        actor = application.start(["odd.php", "blocked"], REDIS_READ_TIMEOUT="0.4")
+        found = outcome(application, actor)
+        assert (found["pop"]["value"], found["stream"]["value"]) == (None, None)
+        for name in ("forever", "alone"):
+            assert "BadSetting: call XREAD: BLOCK 0 waits for ever" in found[name]["value"]
+        assert found["raw"]["value"] == ["raw", "unserialized"], "neither prefix nor serializer"
+        own = {"pop": 2.0, "stream": 1.5, "forever": 0.0, "alone": 0.0}
+        beyond = [float(found[name]["seconds"]) - seconds for name, seconds in own.items()]
+        assert min(beyond) >= 0, found
+        return max(beyond)
+
+    at_best(late, under=0.5)
 
 
 def test_a_cursor_is_not_shared_among_replicas(application: ClusterApplication) -> None:
@@ -133,14 +143,15 @@ def clock(application: ClusterApplication) -> Iterator[Callable[[], None]]:
 def test_a_read_is_never_older_than_the_lag_limit(
     application: ClusterApplication, clock: Callable[[], None]
 ) -> None:
-    most = 1.5
+    most, cut, stood = 1.5, False, 0.0
     clock()
-    settings = {"REDIS_READ_SPLIT": "true", "REDIS_MAX_LAG": f"{most}", "TEST_APP_SECONDS": "8"}
+    settings = {"REDIS_READ_SPLIT": "true", "REDIS_MAX_LAG": f"{most}", "TEST_APP_SECONDS": "16"}
     reader = application.start(["odd.php", "clock"], **settings)
-    application.wait_for(lambda: bool(reader.lines))
-    cut = False
+    before = time.monotonic()
     while reader.process.poll() is None:
+        began = time.monotonic()
         clock()
+        stood, before = max(stood, time.monotonic() - before), began
         time.sleep(0.02)
         if not cut and len(reader.lines) > 100:
             _let_replicas_fall_behind(application)
@@ -149,8 +160,9 @@ def test_a_read_is_never_older_than_the_lag_limit(
     assert cut
     assert reader.process.returncode == 0, application.last_words()
     oldest = max(line["age"] for line in lines)
-    # Between the look at the replicas, the read and the comparison a busy machine takes its time.
-    assert oldest < most + 0.5
+    # The clock itself stood for as long as it wasn't written; and between the look at the replicas,
+    # the read and the comparison a busy machine takes its time.
+    assert oldest < most + stood + 0.5
     assert oldest > 0.5, "nothing was read from a replica left behind"
     reads = [line["metrics"]["replica_reads"] for line in lines]
     assert reads[80] > 60, "replicas served"

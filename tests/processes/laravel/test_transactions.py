@@ -98,13 +98,18 @@ def test_a_master_that_is_demoted_after_watch_is_said(application: ClusterApplic
         client.execute_command("REPLICAOF", replica.host, replica.port)
         with pytest.raises(redis.ReadOnlyError):
             client.set("test:w", "nobody's")
+        refused = sets_refused(client)
         role.go()
         # The transaction finds it demoted; what comes after it needs a master.
-        time.sleep(1.0)
+        application.wait_for(lambda: sets_refused(client) > refused)
         client.execute_command("REPLICAOF", "NO", "ONE")
     found = role.outcome()
     assert (found["error"], found["sent"]) == (LOST, ["multi"])
     assert found["w"] != "mine"
+
+
+def sets_refused(client: redis.Redis) -> int:
+    return int(client.info("commandstats")["cmdstat_set"]["rejected_calls"])
 
 
 def test_reads_after_watch_stay_at_the_master(application: ClusterApplication) -> None:

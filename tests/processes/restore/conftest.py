@@ -3,11 +3,12 @@
 import base64
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -22,6 +23,7 @@ from tests.processes.cluster import Cluster, Settings
 from tests.processes.ports import HOST, free_ports
 
 REPOSITORY = Path(__file__).parents[3]
+ENDED = "tests.processes.restore.ended_worker"
 # min-replicas as a real cluster has it, so that holding and releasing it is seen.
 SETTINGS = Settings(
     down_after=5000, redis_lines=("min-replicas-to-write 1", "min-replicas-max-lag 2")
@@ -70,10 +72,11 @@ class Worker:
         *args: str,
         binary: bool = False,
         stdin: int | BinaryIO = subprocess.DEVNULL,
+        module: str = "backup_worker",
         **changes: str,
     ) -> "subprocess.Popen[Any]":
         return subprocess.Popen(
-            [sys.executable, "-m", "backup_worker", *args],
+            [sys.executable, "-m", module, *args],
             env=os.environ | self.environment | changes,
             stdin=stdin,
             stdout=subprocess.PIPE,
@@ -102,16 +105,32 @@ class Worker:
     def kill_at(self, stage: str, *args: str, later: float = 0.0) -> None:
         """Run a restore and kill -9 it when its journal says that stage, or some seconds later."""
         key = () if "--from" in args else ("--identity", str(self.key))
-        with self.start("restore", "--yes", *key, *args) as process:
-            deadline = time.monotonic() + 60
-            while self.stage() != stage:
-                assert process.poll() is None, process.communicate()
-                assert time.monotonic() < deadline
-                time.sleep(0.002)
-            time.sleep(later)
-            process.kill()
-            process.communicate()
+        self.killed_at(stage, "restore", "--yes", *key, *args, later=later)
+
+    def killed_at(self, stage: str, *args: str, later: float = 0.0) -> None:
+        """Run a command that is killed as in `kill_at`."""
+        with self.start("SIGKILL", stage, f"{later:g}", *args, module=ENDED) as process:
+            said = process.communicate(timeout=60)
+        assert process.returncode == -signal.SIGKILL, said
         self.assert_no_scratch_server()
+
+    def disturbed_at(
+        self,
+        stage: str,
+        deed: Callable[["subprocess.Popen[Any]"], object],
+        *args: str,
+        later: float = 0.0,
+    ) -> Finished:
+        """Run a command to its end; it stands still at a stage, or later, for that deed."""
+        with self.start("SIGSTOP", stage, f"{later:g}", *args, module=ENDED) as process:
+            os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+            assert process.poll() is None, process.communicate()
+            try:
+                deed(process)
+            finally:
+                process.send_signal(signal.SIGCONT)
+            stdout, stderr = process.communicate(timeout=120)
+        return Finished(process.returncode, stdout, stderr)
 
     def assert_no_scratch_server(self) -> None:
         """A killed worker takes its scratch server with it."""
