@@ -121,10 +121,16 @@ def test_a_trouble_is_found_with_a_remedy(survey: Survey, check: str, words: str
     "survey",
     [
         with_node(HEALTHY, 0, denials=(replace(REFUSED, age=90_000.0),)),
+        with_node(HEALTHY, 0, denials=(replace(REFUSED, what="client|setinfo"),)),
         with_node(HEALTHY, 0, info_mem_fragmentation_ratio=9.0),
         replace(HEALTHY, certificates={A: "nobody listens there"}),
     ],
-    ids=["an old denial", "a small server's fragmentation", "a silent node's certificate"],
+    ids=[
+        "an old denial",
+        "a library's name",
+        "a small server's fragmentation",
+        "a silent node's certificate",
+    ],
 )
 def test_what_is_no_trouble_stays_unsaid(survey: Survey) -> None:
     assert {finding.state for finding in diagnose(survey)} == {State.OK}
