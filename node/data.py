@@ -22,7 +22,13 @@ from node.orphan import LOOK_SECONDS, Search, is_orphan
 from node.process import Events, Server
 from node.settings import NodeSettings
 from redis_ha.connection import Address
-from redis_ha.discovery import NodeView, ask_nodes, parse_replication
+from redis_ha.discovery import (
+    NodeView,
+    ask_nodes,
+    ask_sentinels,
+    majority_master,
+    parse_replication,
+)
 from redis_ha.errors import RedisHaError
 from redis_ha.eventlog import EventLog
 from redis_ha.switchover import OldMaster, switch_over
@@ -35,7 +41,7 @@ _HURRIED_SECONDS = 2.0
 # A master that is to stop in the middle of a slow command is asked for so long (s) what it is.
 _ROLE_PATIENCE_SECONDS, _ROLE_LOOK_SECONDS = 3.0, 0.1
 # The sentinel that leads a failover sends the other replicas to the new master a second later.
-_RELIEF_SECONDS, _RELIEF_LOOK_SECONDS = 3.0, 0.05
+_RELIEF_SECONDS, _RELIEF_LOOK_SECONDS = 3.0, 0.1
 
 
 def run_data_node(settings: NodeSettings) -> int:
@@ -212,23 +218,33 @@ class _DataNode:
         else:
             gap = round(done.write_gap_seconds, 3)
             self._log.info("handed-over", to=done.new, offset=done.new_offset, gap_seconds=gap)
-            return self._await_another(done.new, deadline)
+            return self._await_relief(done.new, deadline)
         return True
 
-    def _await_another(self, new: Address, deadline: float) -> bool:
-        """Stay the new master's replica until it has another; False when asked to hurry.
+    def _await_relief(self, new: Address, deadline: float) -> bool:
+        """Stay the new master's replica until it can do without; False when asked to hurry.
 
-        Without any it accepts no writes (min-replicas-to-write).
+        Without any replica it accepts no writes (min-replicas-to-write). And sentinels that still
+        name this node would, once it is gone, promote one that lacks what the new master took.
         """
-        settings = self._settings
-        others = [peer for peer in settings.peers if peer != new]
-        deadline = min(deadline, time.monotonic() + _RELIEF_SECONDS)
-        while others and time.monotonic() < deadline:
-            if any(view.follows(new) for view in ask_nodes(settings.access, others)):
+        relieved = min(deadline, time.monotonic() + _RELIEF_SECONDS)
+        while not self._is_named(new) or not (
+            self._has_another(new) or time.monotonic() >= relieved
+        ):
+            if time.monotonic() >= deadline:
+                self._log.warning("successor-not-named", master=str(new))
                 break
             if self._events.stop_asked(_RELIEF_LOOK_SECONDS):
                 return False
         return True
+
+    def _is_named(self, new: Address) -> bool:
+        return majority_master(ask_sentinels(self._settings.access)) == new
+
+    def _has_another(self, new: Address) -> bool:
+        settings = self._settings
+        others = [peer for peer in settings.peers if peer != new]
+        return not others or any(view.follows(new) for view in ask_nodes(settings.access, others))
 
     def _freeze(self) -> NodeView:
         """Let no more writes in, so that the offset that is noted is the final one."""

@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,10 +64,13 @@ class Process:
 
     def kill(self) -> Self:
         """kill -9 the server; under a supervisor that one then ends by itself."""
-        if self.guarded and self.server_pid is not None:
+        if not self.guarded:
+            return self.signal(signal.SIGKILL).wait(10)
+        if self.server_pid is not None:
             os.kill(self.server_pid, signal.SIGKILL)
             return self.wait(10)
-        return self.signal(signal.SIGKILL).wait(10)
+        self.end()
+        return self
 
     def erase_disk(self) -> Self:
         """Empty the data directory of a node that doesn't run."""
@@ -113,8 +117,19 @@ class Process:
         """Kill whatever of it still runs."""
         if not self.running:
             return
+        if self.guarded:
+            self._hold_supervisor()
         server = self.server_pid
         for pid in {self._pid, server} - {None}:
             with suppress(ProcessLookupError):
                 os.kill(int(pid or 0), signal.SIGKILL)
         self.wait(10)
+
+    def _hold_supervisor(self) -> None:
+        """Freeze the supervisor, so that it starts no server that would be left behind."""
+        self.signal(signal.SIGSTOP)
+        stat, deadline = Path(f"/proc/{self._pid}/stat"), time.monotonic() + 10
+        while self.running and time.monotonic() < deadline:
+            if stat.read_text().rpartition(")")[2].split()[0] == "T":
+                return
+            time.sleep(0.005)
