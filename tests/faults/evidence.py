@@ -19,7 +19,7 @@ Sign = Callable[[World, Process], bool]
 # How far two clocks of one machine may seem apart, when an answer is late (s).
 _CLOCK_SLACK = 60
 # A busy machine takes its time (s) to stop a process, and to start one that was hurt before.
-_SHOWS_WITHIN = 5.0
+_SHOWS_WITHIN = 15.0
 _KNOCK = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 0.7)"
 
 

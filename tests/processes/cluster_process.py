@@ -80,8 +80,12 @@ class Process:
         return self
 
     def pause(self) -> Self:
-        """Freeze the server (SIGSTOP), as a hang."""
-        os.kill(self.server_pid or self._pid, signal.SIGSTOP)
+        """Freeze the server (SIGSTOP), as a hang; wait for a supervisor to have started one."""
+        deadline = time.monotonic() + 20
+        while (pid := self.server_pid) is None:
+            assert time.monotonic() < deadline, f"{self.name} has no server: {self.log[-500:]}"
+            time.sleep(0.05)
+        os.kill(pid, signal.SIGSTOP)
         return self
 
     def resume(self) -> Self:
