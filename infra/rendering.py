@@ -4,6 +4,7 @@ Everything here is pure; passwords come in as a mapping of ACL user to password 
 """
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -161,8 +162,14 @@ def host_environment(plan: Plan, *, passwords: Passwords, keys: BackupKeys) -> d
 
 
 def env_file(settings: Mapping[str, str]) -> str:
-    """Write settings as KEY=VALUE lines."""
-    return "".join(f"{name}={value}\n" for name, value in settings.items())
+    """Write settings as KEY=VALUE lines, in quotes what would be read otherwise without."""
+    return "".join(f"{name}={_as_read(value)}\n" for name, value in settings.items())
+
+
+def _as_read(value: str) -> str:
+    """Give a value as `redis_ha.environment` takes it: most as they stand."""
+    misread = value != value.strip() or " #" in f" {value}" or set("'\"\\") & set(value)
+    return shlex.quote(value) if misread else value
 
 
 def _addresses(nodes: Sequence[Node]) -> list[dict[str, Any]]:

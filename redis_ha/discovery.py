@@ -4,9 +4,11 @@ Asking is thin and bounded; what the answers mean is decided by pure functions o
 """
 
 import re
+import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -15,8 +17,18 @@ import redis
 
 from redis_ha.connection import Address, Credentials, connect
 from redis_ha.errors import NoMaster, Unreachable
+from redis_ha.explaining import meaning
+from redis_ha.explaining import one_line as one_line  # noqa: PLC0414 - it is imported from here
 
 T = TypeVar("T")
+# What comes of a server that is away, refuses us, or answers something else than it should: the
+# protocol lets a stranger send any type, any depth and any number where another is expected.
+NO_ANSWER = (
+    *(redis.RedisError, OSError, LookupError, ValueError, TypeError, AttributeError),
+    *(ArithmeticError, RecursionError),
+)
+# An answer that is not complete after so many timeouts is none.
+_TIMEOUTS_PER_ANSWER = 2
 _DATABASE = re.compile(r"db\d+")
 
 
@@ -167,14 +179,48 @@ def flags_of(fields: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(flags if isinstance(flags, set | frozenset) else str(flags).split(","))
 
 
+@contextmanager
+def asking(access: Access, address: Address) -> Iterator[redis.Redis]:
+    """Open a client for a single question, which is cut off after twice the access's timeout."""
+    seconds = _TIMEOUTS_PER_ANSWER * access.timeout
+    with access.connect(address) as client, cut_off(client, seconds):
+        yield client
+
+
+@contextmanager
+def cut_off(client: redis.Redis, seconds: float) -> Iterator[None]:
+    """Close the client's connections when the block takes longer; raises redis.TimeoutError then.
+
+    A socket's timeout begins anew with each byte: a server that sends one now and then would never
+    reach it.
+    """
+    late = threading.Event()
+
+    def cut() -> None:
+        late.set()
+        client.connection_pool.disconnect()
+
+    timer = threading.Timer(seconds, cut)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except NO_ANSWER as error:
+        if late.is_set():
+            raise redis.TimeoutError(f"Timeout: no whole answer in {seconds:g} s") from error
+        raise
+    finally:
+        timer.cancel()
+
+
 def ask_sentinel(access: Access, sentinel: Address) -> SentinelView:
     """Ask one sentinel; a failure is an answer too."""
     try:
-        with access.connect(sentinel) as client:
+        with asking(access, sentinel) as client:
             return parse_sentinel(sentinel, sentinel_fields(client, access.master_name))
     except (redis.RedisError, OSError) as error:
         return SentinelView(sentinel, problem=one_line(error))
-    except (KeyError, ValueError, TypeError):
+    except NO_ANSWER:
         return SentinelView(sentinel, problem="its answer is not a sentinel's")
 
 
@@ -194,16 +240,16 @@ def parse_sentinel(sentinel: Address, fields: Mapping[str, Any]) -> SentinelView
 def ask_node(access: Access, address: Address) -> NodeView:
     """Ask one data node what it is; a failure is an answer too."""
     try:
-        with access.connect(address) as client:
+        with asking(access, address) as client:
             return parse_replication(address, client.info())
     except (redis.RedisError, OSError) as error:
         return NodeView(address, problem=one_line(error))
-    except (KeyError, ValueError, TypeError):
+    except NO_ANSWER:
         return NodeView(address, problem="its answer is not a data node's")
 
 
 def ask_sentinels(access: Access) -> list[SentinelView]:
-    """Ask all sentinels at once; within about `access.timeout` even when some don't answer."""
+    """Ask all sentinels at once; silence takes `access.timeout`, and no answer twice that."""
     return at_once(lambda sentinel: ask_sentinel(access, sentinel), access.sentinels)
 
 
@@ -216,11 +262,11 @@ def replica_addresses(access: Access) -> list[Address]:
     """Return the replicas that the first answering sentinel lists, whatever their state."""
     for sentinel in access.sentinels:
         try:
-            with access.connect(sentinel) as client:
+            with asking(access, sentinel) as client:
                 rows = client.sentinel_slaves(access.master_name)
-        except (redis.RedisError, OSError):
+            return sorted(Address(row["ip"], int(row["port"])) for row in rows if int(row["port"]))
+        except NO_ANSWER:
             continue
-        return sorted(Address(row["ip"], int(row["port"])) for row in rows if int(row["port"]))
     raise Unreachable(
         operation="list the replicas of",
         subject=access.master_name,
@@ -235,15 +281,15 @@ def promotable_by(access: Access, sentinel: Address) -> frozenset[Address]:
     One that it doesn't list, or has only heard of, it can't promote.
     """
     try:
-        with access.connect(sentinel) as client:
+        with asking(access, sentinel) as client:
             rows = client.sentinel_slaves(access.master_name)
-    except (redis.RedisError, OSError):
+        return frozenset(
+            Address(row["ip"], int(row["port"]))
+            for row in rows
+            if flags_of(row) == {"slave"} and row["master-link-status"] == "ok"
+        )
+    except NO_ANSWER:
         return frozenset()
-    return frozenset(
-        Address(row["ip"], int(row["port"]))
-        for row in rows
-        if flags_of(row) == {"slave"} and row["master-link-status"] == "ok"
-    )
 
 
 def named_master(access: Access) -> Address:
@@ -281,16 +327,17 @@ def find_master(access: Access) -> Address:
 
 
 def _no_majority(views: Sequence[SentinelView]) -> str:
-    answers = (f"{view.sentinel} says {view.master or view.problem}" for view in views)
+    answers = (
+        f"{view.sentinel} says {view.master}" if view.master else _silence(view) for view in views
+    )
     return "no majority of the sentinels names one master: " + ", ".join(answers)
+
+
+def _silence(view: SentinelView) -> str:
+    return f"{view.sentinel}: {meaning(view.problem)}"
 
 
 def at_once(ask: Callable[[Address], T], addresses: Sequence[Address]) -> list[T]:
     """Ask several addresses in parallel; return the answers in their order."""
     with ThreadPoolExecutor(max_workers=max(1, len(addresses))) as pool:
         return list(pool.map(ask, addresses))
-
-
-def one_line(error: Exception) -> str:
-    """Return the first line of what an error says."""
-    return (str(error) or type(error).__name__).splitlines()[0]

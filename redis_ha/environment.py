@@ -3,6 +3,7 @@
 The names are the guide's (REDIS_SENTINEL_HOST_1, REDIS_POOL_SIZE, ...).
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,12 @@ T = TypeVar("T")
 ENV_FILE = Path(".env.redis-ha")
 MAX_SENTINELS = 9
 MAX_NODES = 9
+_KEY = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+# In a value's place: a comment begins after a space, or is all there is.
+_COMMENT = re.compile(r"\s+#.*")
+_PIECE = r"""'[^']*'|"(?:[^"\\]|\\.)*\""""
+_QUOTED = re.compile(rf"((?:{_PIECE})+)(?:\s+#.*)?")
+_ESCAPED = re.compile(r'\\(["\\$`])')
 
 
 @dataclass(frozen=True)
@@ -66,7 +73,8 @@ def _first_sentinel(values: Mapping[str, str]) -> str:
 
 def _read_env_file(file: Path) -> dict[str, str]:
     try:
-        text = file.read_text(encoding="utf-8") if file.is_file() else ""
+        # Editors of Windows put a mark before the first line.
+        text = file.read_bytes().decode("utf-8-sig") if file.is_file() else ""
     except (OSError, UnicodeDecodeError) as error:
         cause = "it is not UTF-8" if isinstance(error, ValueError) else str(error.strerror)
         hint = "write it again (`redis-ha env --output FILE`), or see who may read it"
@@ -89,16 +97,22 @@ def parse(values: Mapping[str, str]) -> Environment:
 
 
 def parse_env_file(text: str, *, name: str) -> dict[str, str]:
-    """Read KEY=VALUE lines; blank lines, comments and a leading `export` are allowed."""
+    """Read KEY=VALUE lines; blank lines, comments and a leading `export` are allowed.
+
+    A value in quotes is what a shell makes of it, any other one is taken as it stands. Nothing is
+    expanded. Raises BadSetting for what is no such line or has quotes that don't match.
+    """
     settings: dict[str, str] = {}
-    for number, raw in enumerate(text.splitlines(), start=1):
+    # Not splitlines(): to that a form feed in a password is the end of a line.
+    for number, raw in enumerate(text.split("\n"), start=1):
         line = raw.strip().removeprefix("export ").strip()
         if not line or line.startswith("#"):
             continue
         key, equals, value = line.partition("=")
-        if not equals:
-            raise unusable(f"{name}, line {number}", "not KEY=VALUE", "correct the line")
-        settings[key.strip()] = _unquote(value.strip())
+        where = f"{name}, line {number}"
+        if not equals or not _KEY.fullmatch(key.strip()):
+            raise unusable(where, "not KEY=VALUE", "correct the line")
+        settings[key.strip()] = _value(value, where)
     return settings
 
 
@@ -174,6 +188,18 @@ def unusable(subject: str, cause: str, hint: str) -> BadSetting:
     return BadSetting(operation="read setting", subject=subject, cause=cause, hint=hint)
 
 
-def _unquote(value: str) -> str:
-    quoted = len(value) >= 2 and value[0] == value[-1] and value[0] in "'\""
-    return value[1:-1] if quoted else value
+def _value(text: str, where: str) -> str:
+    """Read what stands behind the =; raises BadSetting."""
+    plain = _COMMENT.sub("", text, count=1).strip()
+    if not set("'\"") & set(plain):
+        return plain
+    quoted = _QUOTED.fullmatch(text.strip())
+    if quoted is None:
+        hint = "put all of a value with a quote in it between quotes, as a shell would want it"
+        raise unusable(where, "its quotes don't match", hint)
+    return "".join(map(_unquoted, re.findall(_PIECE, quoted[1])))
+
+
+def _unquoted(piece: str) -> str:
+    inside = piece[1:-1]
+    return inside if piece[0] == "'" else _ESCAPED.sub(r"\1", inside)

@@ -2,7 +2,7 @@
 
 import re
 
-from redis_ha.discovery import one_line
+import redis
 
 _EXPIRED = re.compile(r"certificate has expired(?: on [-\d]+ [:\d]+ UTC)?")
 # The first that occurs in the text counts.
@@ -32,9 +32,22 @@ _MEANINGS = (
 
 def explained(error: Exception) -> str:
     """Return the meaning of a failure, or the first line of what it says."""
-    if isinstance(error, KeyError | TypeError | UnicodeDecodeError):
-        return "it does not answer as a node would"
-    return meaning(one_line(error))
+    return meaning(problem_of(error))
+
+
+def problem_of(error: Exception) -> str:
+    """Return the first line of what a failure says.
+
+    Of an answer that can't be read it says what reading it fell over, which tells nobody anything.
+    """
+    if isinstance(error, redis.RedisError | OSError):
+        return one_line(error)
+    return "it does not answer as a node would"
+
+
+def one_line(error: Exception) -> str:
+    """Return the first line of what an error says."""
+    return (str(error) or type(error).__name__).splitlines()[0]
 
 
 def meaning(text: str) -> str:

@@ -12,7 +12,8 @@ from typing import Any, Literal, TypeVar
 import redis
 
 from redis_ha.connection import Address
-from redis_ha.discovery import Access, SentinelView
+from redis_ha.discovery import NO_ANSWER, Access, SentinelView, asking
+from redis_ha.explaining import problem_of
 
 T = TypeVar("T", Address, SentinelView)
 # A sentinel promotes within two seconds of accepting; one that vanished gets this long.
@@ -78,13 +79,18 @@ def request_state(request: Request, now: SentinelView) -> Literal["open", "over"
 
 
 def ask_for_failover(access: Access, sentinel: Address) -> tuple[Answer, str]:
-    """Send SENTINEL FAILOVER to one sentinel; a lost connection may have delivered it."""
+    """Send SENTINEL FAILOVER to one sentinel; a lost connection may have delivered it.
+
+    One in TILT mode would accept and do nothing for half a minute: it is not asked.
+    """
     try:
-        with access.connect(sentinel) as client:
+        with asking(access, sentinel) as client:
             client.ping()
+            if _in_tilt(client):
+                return "refused", "it is in TILT mode"
             return _send_failover(client, access.master_name)
-    except (redis.RedisError, OSError) as error:
-        return "refused", f"unreachable: {error}"
+    except NO_ANSWER as error:
+        return "refused", f"unreachable: {problem_of(error)}"
 
 
 def answer_to_refusal(text: str) -> Answer:
@@ -92,11 +98,19 @@ def answer_to_refusal(text: str) -> Answer:
     return "accepted" if "INPROG" in text else "refused"
 
 
+def _in_tilt(client: Any) -> bool:
+    try:
+        return bool(int(client.info("sentinel").get("sentinel_tilt", 0)))
+    except redis.ResponseError:
+        # Not every user that may ask for a failover may look.
+        return False
+
+
 def _send_failover(client: Any, master_name: str) -> tuple[Answer, str]:
     try:
         client.execute_command("SENTINEL", "FAILOVER", master_name)
     except redis.ResponseError as error:
         return answer_to_refusal(str(error)), str(error)
-    except (redis.RedisError, OSError) as error:
-        return "vanished", str(error)
+    except NO_ANSWER as error:
+        return "vanished", problem_of(error)
     return "accepted", ""

@@ -14,6 +14,8 @@ from redis_ha.failover_request import Request, ask_for_failover, asking_order, r
 from redis_ha.switchover_rules import promoted
 
 _POLL_SECONDS = 0.05
+_NOT_ASKED = "nothing was changed; see `redis-ha status`"
+_UNFIT = "see `redis-ha ready`: a replica must be linked, and listed with a priority above 0"
 
 
 @dataclass(frozen=True)
@@ -29,18 +31,23 @@ def force_failover(
     access: Access,
     nodes: Sequence[Address],
     *,
+    expected: Address | None = None,
     deadline_seconds: float = 20.0,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Forced:
     """Ask one sentinel after the other for a failover until a node is promoted.
 
-    Raises SwitchoverRefused when every sentinel refuses, SwitchoverUncertain when one accepted and
-    no promotion was seen within the deadline.
+    `expected` refuses when the sentinels' majority names another: who was promoted since somebody
+    decided on this shall stay. Raises SwitchoverRefused when every sentinel refuses,
+    SwitchoverUncertain when one accepted and no promotion was seen within the deadline.
     """
     began = clock()
     masters = [view.address for view in ask_nodes(access, nodes) if view.role == "master"]
-    old = majority_master(ask_sentinels(access)) or (masters[0] if len(masters) == 1 else None)
+    named = majority_master(ask_sentinels(access))
+    if named is not None and expected not in (None, named):
+        raise _refused(access, f"the sentinels name {named} by now, not {expected}", _NOT_ASKED)
+    old = named or (masters[0] if len(masters) == 1 else None)
     # Who says master before anybody was asked is not promoted by it.
     others = [address for address in nodes if address not in (old, *masters)]
     answers: list[str] = []
@@ -62,11 +69,12 @@ def force_failover(
             if clock() - began >= deadline_seconds:
                 raise _uncertain(access, deadline_seconds)
             sleep(_POLL_SECONDS)
-    raise SwitchoverRefused(
-        operation="force a failover of",
-        subject=access.master_name,
-        cause="no replica was promoted (" + ", ".join(answers) + ")",
-        hint="see `redis-ha ready`: a replica must be linked, and listed with a priority above 0",
+    raise _refused(access, "no replica was promoted (" + ", ".join(answers) + ")", _UNFIT)
+
+
+def _refused(access: Access, cause: str, hint: str) -> SwitchoverRefused:
+    return SwitchoverRefused(
+        operation="force a failover of", subject=access.master_name, cause=cause, hint=hint
     )
 
 

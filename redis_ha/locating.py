@@ -1,35 +1,43 @@
 """Finds the cluster that a command is about: a stack's, or the one that the environment names."""
 
+import ssl
 from collections.abc import Mapping
 from dataclasses import replace
-
-import redis
+from pathlib import Path
 
 from redis_ha import environment
-from redis_ha.connection import Address
-from redis_ha.discovery import Access, SentinelView, ask_sentinels, at_once
+from redis_ha.connection import Address, tls_context
+from redis_ha.discovery import (
+    NO_ANSWER,
+    Access,
+    SentinelView,
+    ask_sentinels,
+    asking,
+    at_once,
+)
 from redis_ha.errors import BadSetting, Unreachable
 from redis_ha.explaining import meaning
 from redis_ha.site import Member, Site, declared, named, numbered_sentinels
 from redis_ha.stack import read_outputs, site_of
+
+_NEEDED = (
+    "REDIS_SENTINEL_HOST_1",
+    "REDIS_TLS_CA",
+    "REDIS_OPERATOR_USERNAME",
+    "REDIS_OPERATOR_PASSWORD",
+)
 
 
 def find_site(stack: str | None, environ: Mapping[str, str]) -> Site:
     """Find the cluster; raises StackUnavailable, BadSetting, Unreachable.
 
     Without a stack its data nodes are those that the settings name, and what else the sentinels
-    list.
+    list; Unreachable only when neither says any.
     """
     site = find_unasked(stack, environ)
     if stack is not None:
         return site
-    if not site.operator.ca.is_file():
-        raise BadSetting(
-            operation="read",
-            subject=str(site.operator.ca),
-            cause="REDIS_TLS_CA names no file",
-            hint="set it to the cluster's CA certificate",
-        )
+    _check_ca(site.operator.ca)
     known = site.data_nodes
     nodes = _data_nodes(site.operator, known)
     # Settings older than the last `scale` don't name all.
@@ -54,9 +62,8 @@ def find_unasked(stack: str | None, environ: Mapping[str, str]) -> Site:
         raise BadSetting(
             operation="find",
             subject="the cluster",
-            cause="the environment and .env.redis-ha don't say where it is",
-            hint="give --stack NAME, run `source .redis-ha/env`, or set REDIS_SENTINEL_HOST_1,"
-            " REDIS_SENTINEL_PORT_1, REDIS_TLS_CA, REDIS_OPERATOR_USERNAME and _PASSWORD",
+            cause=_not_set(values),
+            hint="give --stack NAME, run `source .redis-ha/env`, or set what is missing",
         )
     return Site(
         operator=parsed.operator,
@@ -65,6 +72,33 @@ def find_unasked(stack: str | None, environ: Mapping[str, str]) -> Site:
         sentinels=numbered_sentinels(parsed.operator, values),
         settings={k: v for k, v in values.items() if k.startswith("REDIS_")},
     )
+
+
+def _not_set(values: Mapping[str, str]) -> str:
+    # Any sentinel will do.
+    sentinels = environment.numbered(values, "REDIS_SENTINEL", most=environment.MAX_SENTINELS)
+    needed = _NEEDED[1:] if sentinels else _NEEDED
+    missing = ", ".join(name for name in needed if not values.get(name))
+    return f"neither the environment nor {environment.ENV_FILE} sets {missing}"
+
+
+def _check_ca(ca: Path) -> None:
+    """See that anything is trusted; each connection would say it less clearly."""
+    if cause := _trouble_of(ca):
+        hint = "set it to the file of the cluster's CA certificate, PEM"
+        raise environment.unusable("REDIS_TLS_CA", f"{ca} {cause}", hint)
+
+
+def _trouble_of(ca: Path) -> str:
+    try:
+        if not ca.is_file():
+            return "is no file"
+        tls_context(str(ca))
+    except ssl.SSLError:
+        return "holds no certificate"
+    except OSError as error:
+        return f"can't be read: {error.strerror}"
+    return ""
 
 
 def nobody_answers(site: Site, views: list[SentinelView]) -> Unreachable:
@@ -83,7 +117,7 @@ def nobody_answers(site: Site, views: list[SentinelView]) -> Unreachable:
 
 
 def _data_nodes(access: Access, known: tuple[Member, ...]) -> tuple[Member, ...]:
-    """Return the nodes known, and others that any sentinel lists.
+    """Return the nodes known, and others that any sentinel lists; raises Unreachable.
 
     Those are called by their address; where none is known, redis-1.. in the order of addresses.
     """
@@ -91,6 +125,8 @@ def _data_nodes(access: Access, known: tuple[Member, ...]) -> tuple[Member, ...]
     found = {address for view in views if (address := view.master)}
     for addresses in at_once(lambda s: _listed(access, s), access.sentinels):
         found |= set(addresses)
+    if not found and known:
+        return known
     if not found:
         site = Site(access, None, (), named(access.sentinels, "sentinel"))
         raise nobody_answers(site, views)
@@ -107,8 +143,8 @@ def _knowing(access: Access, nodes: tuple[Member, ...]) -> Access:
 
 def _listed(access: Access, sentinel: Address) -> list[Address]:
     try:
-        with access.connect(sentinel) as client:
+        with asking(access, sentinel) as client:
             rows = client.sentinel_slaves(access.master_name)
             return [Address(row["ip"], int(row["port"])) for row in rows if int(row["port"])]
-    except (redis.RedisError, OSError, KeyError, TypeError, ValueError):
+    except NO_ANSWER:
         return []

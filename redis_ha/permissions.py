@@ -74,7 +74,7 @@ def account_lacks(client: Any, user: str, commands: Sequence[Command]) -> tuple[
     """Say what a user lacks whose password isn't known here: an account, a right."""
     account = pairs(client.execute_command("ACL", "GETUSER", user) or {})
     if "on" not in account.get("flags", ()):
-        return (Lack(user, "doesn't exist there" if not account else "is switched off there"),)
+        return (Lack(user, "doesn't exist" if not account else "is switched off"),)
     return tuple(dict.fromkeys(rights_lacked(client, user, commands)))
 
 
@@ -85,15 +85,18 @@ def rights_lacked(client: Any, user: str, commands: Sequence[Command]) -> tuple[
 
 
 def refused_login(login: Login, account: Mapping[str, Any]) -> str:
-    """Say why an account (ACL GETUSER) refuses a login; empty when it doesn't."""
+    """Say why an account (ACL GETUSER) refuses a login; empty when it doesn't.
+
+    Whoever shows it adds where that is.
+    """
     if not account:
-        return "doesn't exist there"
+        return "doesn't exist"
     flags = set(account.get("flags", ()))
     if "on" not in flags:
-        return "is switched off there"
+        return "is switched off"
     if "nopass" in flags or login.secret in account.get("passwords", ()):
         return ""
-    return "has another password there"
+    return "has another password"
 
 
 def _try(client: Any, user: str, command: Command) -> str:

@@ -1,7 +1,8 @@
 """Asks every node and sentinel at once all that the checks need; a failure is an answer too."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -10,10 +11,12 @@ import redis
 from redis_ha.certificates import days_left
 from redis_ha.connection import Address
 from redis_ha.discovery import (
+    NO_ANSWER,
     Access,
     NodeView,
     SentinelView,
     at_once,
+    cut_off,
     flags_of,
     one_line,
     parse_replication,
@@ -49,7 +52,8 @@ from redis_ha.survey import (
 from redis_ha.witness.channels import VOTES
 from redis_ha.witness.hearing import ask_witnesses, places_to_ask
 
-_FAILURES = (redis.RedisError, OSError, KeyError, ValueError, TypeError)
+# A survey asks several things over one connection: for so many timeouts in all.
+_TIMEOUTS = 3
 _CONFIG = (
     *("masteruser", "masterauth", "maxmemory", "maxclients", "min-replicas-to-write"),
     *("min-replicas-max-lag", "repl-backlog-size", "client-output-buffer-limit", "appendonly"),
@@ -98,12 +102,18 @@ def take_survey(
     return _with_rights(access, survey) if rights else survey
 
 
+@contextmanager
+def _questioning(access: Access, address: Address) -> Iterator[redis.Redis]:
+    with access.connect(address) as client, cut_off(client, _TIMEOUTS * access.timeout):
+        yield client
+
+
 def _survey_sentinel(access: Access, address: Address, *, peer_login: bool) -> SentinelSurvey:
     try:
-        with access.connect(address) as client:
+        with _questioning(access, address) as client:
             said = _read_sentinel(client, access.master_name, address)
             return replace(said, login=_peer_login(client)) if peer_login else said
-    except _FAILURES as error:
+    except NO_ANSWER as error:
         return SentinelSurvey(SentinelView(address, problem=explained(error)))
 
 
@@ -159,9 +169,9 @@ def _peer_login(client: Any) -> Login:
 
 def _survey_node(access: Access, address: Address) -> NodeSurvey:
     try:
-        with access.connect(address) as client:
+        with _questioning(access, address) as client:
             return _read_node(client, address)
-    except _FAILURES as error:
+    except NO_ANSWER as error:
         return NodeSurvey(NodeView(address, problem=explained(error)))
 
 
@@ -268,9 +278,9 @@ def _try(
     access: Access, member: NodeSurvey | SentinelSurvey, ask: Callable[[Any], list[Lack]]
 ) -> tuple[Lack, ...]:
     try:
-        with access.connect(member.address) as client:
+        with _questioning(access, member.address) as client:
             return tuple(sorted(set(ask(client)), key=lambda lack: (lack.user, lack.problem)))
-    except _FAILURES as error:
+    except NO_ANSWER as error:
         return (Lack(access.credentials.username, f"could not look: {explained(error)}"),)
 
 

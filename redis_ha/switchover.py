@@ -20,6 +20,7 @@ import redis
 
 from redis_ha.connection import Address
 from redis_ha.discovery import (
+    NO_ANSWER,
     Access,
     NodeView,
     SentinelView,
@@ -27,7 +28,9 @@ from redis_ha.discovery import (
     ask_nodes,
     ask_sentinel,
     ask_sentinels,
+    asking,
     at_once,
+    flags_of,
     majority_master,
 )
 from redis_ha.errors import SwitchoverBusy, SwitchoverRefused, SwitchoverUncertain
@@ -50,6 +53,8 @@ from redis_ha.switchover_rules import (
 # Over connections that stay open a look costs well below a millisecond of each node.
 _POLL_SECONDS = 0.005
 _PATIENT_POLL_SECONDS = 0.2
+# However much time there is in all, writes wait no longer than this for a promotion.
+_PAUSED_SECONDS = 10.0
 
 
 class OldMaster(Enum):
@@ -81,7 +86,7 @@ class Switchover:
         return self.catch_up_seconds + self.promotion_seconds
 
 
-def switch_over(
+def switch_over(  # noqa: PLR0913 - one argument for each thing that some caller decides
     access: Access,
     *,
     deadline_seconds: float = 10.0,
@@ -89,21 +94,25 @@ def switch_over(
     expected: Address | None = None,
     chosen: Address | None = None,
     token: str | None = None,
+    begin: Callable[[], None] = lambda: None,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Switchover:
     """Promote a replica without losing an acknowledged write; return what was done.
 
-    `deadline_seconds` bounds everything up to the promotion. `expected` refuses when the sentinels
-    name another node: one that stops must not take the mastership from its successor. `chosen`
-    refuses unless the sentinels prefer that replica by priority (redis_ha.preference). `token` is
-    the one under which a guard holds its claim already (redis_ha.switchover_guard).
+    `deadline_seconds` bounds everything up to the promotion: what stands in the way may take half
+    of it to pass, and writes are paused for ten at most. `expected` refuses when the sentinels name
+    another node: one that stops must not take the mastership from its successor. `chosen` refuses
+    unless the sentinels prefer that replica by priority (redis_ha.preference). `token` is the one
+    under which a guard holds its claim already (redis_ha.switchover_guard), and `begin`, called
+    right before the first pause, is to tell it.
     Raises SwitchoverRefused when nothing changed, SwitchoverUncertain when a promotion may still
     come: the old master's writes then stay paused until the sentinels must have given it up.
     """
     deadline = clock() + deadline_seconds
     with keeping(access) as kept:
-        runner = _Runner(kept, deadline, expected, chosen, token or new_token(), clock, sleep)
+        mark = token or new_token()
+        runner = _Runner(kept, deadline, expected, chosen, mark, begin, clock, sleep)
         return runner.run(old_master)
 
 
@@ -114,6 +123,7 @@ class _Runner:
     expected: Address | None
     chosen: Address | None
     token: str
+    begin: Callable[[], None]
     clock: Callable[[], float]
     sleep: Callable[[float], None]
     requests: list[tuple[Request, float]] = field(default_factory=list)
@@ -121,9 +131,12 @@ class _Runner:
     def run(self, old_master: OldMaster) -> Switchover:
         began = self.clock()
         scene = self._prepare()
+        self.access = replace(self.access, sentinels=self._answering(scene))
         old = scene.master.address
         with closing(self._claim(old, patient=old_master is OldMaster.LEAVE)) as master:
             paused = self.clock()
+            self.deadline = min(self.deadline, paused + _PAUSED_SECONDS)
+            self.begin()
             try:
                 offset, candidates = self._pause_and_catch_up(master, scene)
             except (redis.RedisError, OSError) as error:
@@ -156,6 +169,18 @@ class _Runner:
             self.sleep(_PATIENT_POLL_SECONDS)
         return scene
 
+    def _answering(self, scene: Scene) -> tuple[Address, ...]:
+        """Return the sentinels to go on with, in the order in which they are asked.
+
+        A silent one would cost a timeout at every look, also while writes are paused. As it is not
+        asked, it never holds a request of ours.
+        """
+        answering = {view.sentinel for view in scene.sentinels if view.master is not None}
+        nodes, master = self.access.data_nodes, scene.master.address
+        # By the numbers of all that are configured.
+        order = asking_order(self.access.sentinels, master=master, data_nodes=nodes)
+        return tuple(sentinel for sentinel in order if sentinel in answering)
+
     def _claim(self, old: Address, *, patient: bool) -> Claim:
         """Be the only one; a node that stops waits for who is at it, which may be all it needs."""
         patience = self.clock() + (self.deadline - self.clock()) / 2
@@ -171,7 +196,8 @@ class _Runner:
         sentinels = tuple(ask_sentinels(self.access))
         named = majority_master(sentinels) or Address("", 0)
         master = ask_node(self.access, named) if named.port else NodeView(named)
-        listed = listed_replicas(self.access)
+        answering = tuple(view.sentinel for view in sentinels if view.master is not None)
+        listed = listed_replicas(replace(self.access, sentinels=answering))
         candidates = ask_nodes(self.access, electable(listed))
         return Scene(sentinels, master, tuple(candidates), self.expected, self.chosen, listed)
 
@@ -209,8 +235,7 @@ class _Runner:
     def _promote(self, master: Claim, old: Address, candidates: Sequence[Address]) -> NodeView:
         """Ask one sentinel after the other, each only when none before can still deliver."""
         try:
-            nodes = self.access.data_nodes
-            for sentinel in asking_order(self.access.sentinels, master=old, data_nodes=nodes):
+            for sentinel in self.access.sentinels:
                 # Fails when the claim is lost: then nobody may be asked.
                 master.command("PING")
                 self._ask(sentinel)
@@ -312,15 +337,16 @@ def listed_replicas(access: Access) -> tuple[Listed, ...]:
 
 def _list_replicas(access: Access, sentinel: Address) -> list[Listed]:
     try:
-        with access.connect(sentinel) as client:
+        with asking(access, sentinel) as client:
             rows: Sequence[Mapping[str, Any]] = client.sentinel_slaves(access.master_name)
-    except (redis.RedisError, OSError):
+        return [
+            Listed(
+                Address(str(row["ip"]), int(row["port"])),
+                flags_of(row),
+                int(row["slave-priority"]),
+                str(row["role-reported"]),
+            )
+            for row in rows
+        ]
+    except NO_ANSWER:
         return []
-    return [
-        Listed(
-            Address(str(row["ip"]), int(row["port"])),
-            frozenset(str(row["flags"]).split(",")),
-            int(row["slave-priority"]),
-        )
-        for row in rows
-    ]

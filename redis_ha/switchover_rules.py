@@ -19,11 +19,15 @@ _DOWN = frozenset({"s_down", "o_down", "disconnected"})
 
 @dataclass(frozen=True)
 class Listed:
-    """A replica as one sentinel lists it; `priority` 0 means never to be promoted."""
+    """A replica as one sentinel lists it; `priority` 0 means never to be promoted.
+
+    `role` is what it said of itself when that sentinel last looked, up to ten seconds ago.
+    """
 
     address: Address
     flags: frozenset[str]
     priority: int = 100
+    role: str = "slave"
 
     @property
     def electable(self) -> bool:
@@ -77,7 +81,7 @@ def obstacle(scene: Scene) -> str:
         return "a failover is in progress"
     if scene.master.role != "master":
         return f"{named} says it is {scene.master.role or scene.master.problem}"
-    if text := _no_choice(scene):
+    if text := _no_choice(scene) or _old_news(scene.listed):
         return text
     return next((text for view in scene.candidates if (text := _unfit(view, named))), "")
 
@@ -88,6 +92,16 @@ def _no_choice(scene: Scene) -> str:
     if scene.chosen is not None and not is_first(scene.chosen, scene.listed):
         return f"the sentinels would not promote {scene.chosen}"
     return ""
+
+
+def _old_news(listed: Sequence[Listed]) -> str:
+    """Name a replica that a sentinel still knows as the master that it was before.
+
+    Promoted now, it would be taken for one that has been master against the sentinel's will since
+    then, and made a replica again.
+    """
+    known = (one for one in listed if one.electable and one.role != "slave")
+    return next((f"a sentinel still takes {one.address} for a {one.role}" for one in known), "")
 
 
 def is_first(chosen: Address, listed: Sequence[Listed]) -> bool:

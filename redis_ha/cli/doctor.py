@@ -19,7 +19,8 @@ def command(stack: str | None, show_all: bool, as_json: bool) -> None:
     Two masters, sentinels that disagree, entries of dead nodes, rights that peers lack, denials in
     ACL LOG, unreachable ports, clocks, certificates, memory, connections, replication buffers,
     persistence, latency, settings that make a failover slow or unsafe. Nothing is changed. Exit
-    code 0 when all is well, 1 when there is something to do.
+    code 0 when all is well, 1 when there is something to do; 6 when no sentinel answers and the
+    settings name no data node (REDIS_NODE_*) to look at.
 
     \b
     Examples:

@@ -9,8 +9,9 @@ from pathlib import Path
 import click
 
 from redis_ha.cli import output
-from redis_ha.cli.cluster import json_option, stack_option, the_site
+from redis_ha.cli.cluster import json_option, say_which, stack_option
 from redis_ha.errors import BadSetting
+from redis_ha.locating import find_unasked
 
 _LARAVEL = re.compile(
     r"REDIS_(SENTINEL_(MASTER|HOST_\d|PORT_\d)|USERNAME|PASSWORD|TLS_CA|HOST_OVERRIDE"
@@ -36,19 +37,20 @@ def command(
 ) -> None:
     """Print the settings as `export` lines; passwords only with --secrets or into a file.
 
+    The cluster isn't asked: it may be down.
+
     \b
     Examples:
       redis-ha env --stack dev -o .env.redis-ha
       eval "$(redis-ha env --secrets)"
       redis-ha env --laravel --secrets >> .env
     """
-    settings = dict(sorted(the_site(stack).settings.items()))
+    say_which(stack)
+    settings = dict(sorted(find_unasked(stack, os.environ).settings.items()))
     if laravel:
         settings = laravel_settings(settings)
     if target is not None:
-        lines = dotenv_lines(settings) if laravel else env_lines(settings, export=False)
-        write_private(target, lines)
-        click.echo(f"wrote {len(settings)} settings to {target}, mode 0600", err=True)
+        _write(target, settings, laravel=laravel, as_json=as_json)
         return
     shown = settings if secrets else without_secrets(settings)
     if as_json:
@@ -60,6 +62,14 @@ def command(
         click.echo(
             f"{len(settings) - len(shown)} secrets left out: --secrets, or -o FILE", err=True
         )
+
+
+def _write(target: Path, settings: Mapping[str, str], *, laravel: bool, as_json: bool) -> None:
+    lines = dotenv_lines(settings) if laravel else env_lines(settings, export=False)
+    write_private(target, lines)
+    if as_json:
+        output.print_json({"written": str(target), "settings": len(settings)})
+    click.echo(f"wrote {len(settings)} settings to {target}, mode 0600", err=True)
 
 
 def without_secrets(settings: Mapping[str, str]) -> dict[str, str]:
@@ -95,7 +105,7 @@ def write_private(path: Path, text: str) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

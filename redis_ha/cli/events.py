@@ -10,13 +10,7 @@ import click
 
 from redis_ha.cli import output
 from redis_ha.cli.cluster import json_option, stack_option
-from redis_ha.cli.log_options import (
-    flush,
-    read_sources,
-    read_window,
-    time_options,
-    without_controls,
-)
+from redis_ha.cli.log_options import read_sources, read_window, time_options, without_controls
 from redis_ha.eventlog import stamp
 from redis_ha.events.figures import Cause, Failover
 from redis_ha.events.names import Names
@@ -105,7 +99,7 @@ def _tell(event: Event | None, failover: Failover | None, *, as_json: bool) -> N
         click.echo(output.styled("\t".join(row), fg=_style(event.kind)))
     if failover is not None and not as_json:
         _print_failover(failover)
-    flush()
+    output.flush()
 
 
 def _print_failover(failover: Failover) -> None:

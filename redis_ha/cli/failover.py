@@ -10,7 +10,7 @@ import click
 from redis_ha.cli import output
 from redis_ha.cli.cluster import json_option, stack_option, the_site
 from redis_ha.connection import Address
-from redis_ha.discovery import ask_sentinels
+from redis_ha.discovery import ask_node, ask_sentinels, majority_master
 from redis_ha.errors import RedisHaError, SwitchoverRefused
 from redis_ha.findings import Finding, State
 from redis_ha.forced_failover import force_failover
@@ -25,13 +25,18 @@ from redis_ha.switchover_guard import Guard, guarded
 
 # A sentinel that leads a failover is done a few seconds after the promotion.
 _SETTLE_SECONDS = 6.0
+# The other sentinels hear of it from the one that led, at its next hello two seconds later.
+_AGREE_SECONDS = 10.0
+# Half of it is for what passes by itself: a sentinel asks each replica for its role every 10 s.
+_DEADLINE_SECONDS = 24.0
 
 
 @dataclass(frozen=True)
 class Outcome:
     """What was done; `gap` is for how long (s) no node took writes, None when not measured.
 
-    `old` None: before a forced failover nobody knew who was master.
+    `old` None: before a forced failover nobody knew who was master. `agreed` when every sentinel
+    that answers names the new one in the end, and that still says it is master.
     """
 
     old: str | None
@@ -40,6 +45,7 @@ class Outcome:
     lossless: bool
     seconds: float
     gap: float | None = None
+    agreed: bool = True
 
     @property
     def as_wanted(self) -> bool:
@@ -70,10 +76,10 @@ def command(
       redis-ha failover --to redis-2 --yes
       redis-ha failover --force
     """
-    if force and to:
+    if force and to is not None:
         raise click.UsageError("--to needs the lossless way: leave --force out.")
     site = the_site(stack)
-    wanted = site.data_node(to) if to else None
+    wanted = site.data_node(to) if to is not None else None
     survey = take_survey(site, rights=True)
     if not survey.answering:
         raise nobody_answers(site, [sentinel.view for sentinel in survey.sentinels])
@@ -84,7 +90,7 @@ def command(
         survey = _refuse_if_hopeless(site, survey, wanted)
     if not yes:
         _ask(survey, wanted, force=force)
-    _show(_force(site) if force else _hand_over(site, survey, wanted), as_json=as_json)
+    _show(_force(site, survey) if force else _hand_over(site, survey, wanted), as_json=as_json)
 
 
 def _refuse_if_hopeless(site: Site, survey: Survey, wanted: Member | None) -> Survey:
@@ -148,9 +154,11 @@ def _say_what_would_happen(
     sentence = _sentence(survey, wanted)
     if as_json:
         described = [finding.described() for finding in findings]
-        output.print_json({"would": sentence, "refused": refused, "in_the_way": described})
+        would = None if refused else sentence
+        output.print_json({"would": would, "refused": refused, "in_the_way": described})
     else:
-        click.echo(f"would: {sentence}" + (" by force, losing writes" if force else ""))
+        if not refused:
+            click.echo(f"would: {sentence}" + (" by force, losing writes" if force else ""))
         if findings:
             output.print_findings(findings)
     raise click.exceptions.Exit(7 if refused else 0)
@@ -168,7 +176,7 @@ def _hand_over(site: Site, survey: Survey, wanted: Member | None) -> Outcome:
     except BaseException:
         click.echo("broken off: its guard ends it in order within seconds", err=True)
         raise
-    _await_agreement(site, done.new)
+    agreed = _await_agreement(site, done.new)
     return Outcome(
         site.name_of(done.old),
         site.name_of(done.new),
@@ -176,6 +184,7 @@ def _hand_over(site: Site, survey: Survey, wanted: Member | None) -> Outcome:
         lossless=True,
         seconds=time.monotonic() - began,
         gap=done.write_gap_seconds,
+        agreed=agreed,
     )
 
 
@@ -184,32 +193,46 @@ def _switch(site: Site, guard: Guard, old: Address, wanted: Member | None) -> Sw
         "old_master": OldMaster.DEMOTE,
         "expected": old,
         "token": guard.token,
+        "begin": guard.begin,
+        "deadline_seconds": _DEADLINE_SECONDS,
     }
     if wanted is None:
-        guard.begin()
         return switch_over(site.operator, **options)
     click.echo(f"telling the sentinels to prefer {wanted.name}: up to 10 s", err=True)
     with preferred(site.operator, wanted.address, promise=guard.promise):
-        guard.begin()
         return switch_over(site.operator, chosen=wanted.address, **options)
 
 
-def _force(site: Site) -> Outcome:
+def _force(site: Site, survey: Survey) -> Outcome:
     click.echo("by force: writes that the old master still takes may be lost", err=True)
-    done = force_failover(site.operator, [node.address for node in site.data_nodes])
-    _await_agreement(site, done.new)
-    old = site.name_of(done.old) if done.old else None
-    return Outcome(old, site.name_of(done.new), None, lossless=False, seconds=done.seconds)
+    nodes = [node.address for node in site.data_nodes]
+    done = force_failover(site.operator, nodes, expected=survey.master)
+    agreed = _await_agreement(site, done.new)
+    return Outcome(
+        site.name_of(done.old) if done.old else None,
+        site.name_of(done.new),
+        None,
+        lossless=False,
+        seconds=done.seconds,
+        agreed=agreed,
+    )
 
 
-def _await_agreement(site: Site, new: Address) -> None:
-    """Wait a little until every sentinel names the new master and is done with the failover."""
-    until = time.monotonic() + _SETTLE_SECONDS
+def _await_agreement(site: Site, new: Address) -> bool:
+    """Wait a little until every sentinel names the new master and is done with the failover.
+
+    Silent sentinels don't count, but a majority must answer. False when that doesn't come, or the
+    node is no longer master by then.
+    """
+    until = time.monotonic() + _AGREE_SECONDS
     while time.monotonic() < until:
-        views = [view for view in ask_sentinels(site.operator) if view.master is not None]
-        if all(view.master == new and not view.failing_over for view in views):
-            return
+        views = ask_sentinels(site.operator)
+        answers = [view for view in views if view.master is not None]
+        agreed = all(view.master == new and not view.failing_over for view in answers)
+        if agreed and majority_master(views) == new:
+            return ask_node(site.operator, new).role == "master"
         time.sleep(0.1)
+    return False
 
 
 def _old_one(outcome: Outcome) -> str:
@@ -239,4 +262,8 @@ def _show(outcome: Outcome, *, as_json: bool) -> None:
         click.echo(f"{outcome.new} is master now{_old_one(outcome)}{gap}: {loss}")
     if not outcome.as_wanted:
         click.echo(f"the sentinels promoted another than {outcome.wanted}", err=True)
+    if not outcome.agreed:
+        text = f"the sentinels don't all name {outcome.new} yet: see `redis-ha status`"
+        click.echo(text, err=True)
+    if not (outcome.as_wanted and outcome.agreed):
         raise click.exceptions.Exit(1)

@@ -201,7 +201,7 @@ def _tell(outcome: Outcome, about: Circumstances, report: Path | None, *, as_jso
 
 
 def _ask(site: Site, faults: Sequence[Fault], repeat: int) -> None:
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         raise click.UsageError("Nobody is there to confirm: give --yes.")
     click.echo(
         f"The cluster {site.operator.master_name} will be hurt, {repeat} times each:", err=True

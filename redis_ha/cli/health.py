@@ -24,7 +24,8 @@ def command(stack: str | None, as_json: bool) -> None:
     """Check the four levels: container, sentinel, replication, application.
 
     The last is a real one: find the master by Sentinel, write a key as user app, read it back.
-    Exit code 0 healthy, 1 degraded (it works, with less to spare), 2 down.
+    Exit code 0 healthy, 1 degraded (it works, with less to spare), 2 down; 6 when no sentinel
+    answers and the settings name no data node (REDIS_NODE_*) to look at.
 
     \b
     Examples:

@@ -1,7 +1,6 @@
 """The options that `logs` and `events` share: whose lines, and of which time."""
 
 import os
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -67,11 +66,6 @@ def without_controls(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in text)
-
-
-def flush() -> None:
-    """Let a reader of our pipe see what was printed."""
-    sys.stdout.flush()
 
 
 def _tell(text: str) -> None:

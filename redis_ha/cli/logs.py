@@ -12,13 +12,7 @@ import click
 
 from redis_ha.cli import output
 from redis_ha.cli.cluster import json_option, stack_option
-from redis_ha.cli.log_options import (
-    flush,
-    read_sources,
-    read_window,
-    time_options,
-    without_controls,
-)
+from redis_ha.cli.log_options import read_sources, read_window, time_options, without_controls
 from redis_ha.errors import BadSetting
 from redis_ha.eventlog import LEVELS, stamp
 from redis_ha.logs.entry import Entry, weighs
@@ -100,7 +94,7 @@ def _print(entries: Iterator[Entry], show: Callable[[Entry], str], *, at_once: b
     for entry in entries:
         click.echo(show(entry))
         if at_once:
-            flush()
+            output.flush()
 
 
 def _shower(names: Sequence[str], *, as_json: bool) -> Callable[[Entry], str]:

@@ -14,6 +14,7 @@ from types import FrameType
 
 import click
 
+from redis_ha.cli.stdout import OutputLost, give_up, telling
 from redis_ha.errors import (
     BadSetting,
     HarmRefused,
@@ -123,7 +124,8 @@ def execute(args: Sequence[str]) -> int:
     """Run a command line and return its exit code."""
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        code = cli.main(list(args), prog_name=PROGRAM, standalone_mode=False)
+        with telling():
+            code = cli.main(list(args), prog_name=PROGRAM, standalone_mode=False)
     except BaseException as error:  # noqa: BLE001 - the last resort of a command line
         return report(error, debug="--debug" in args)
     return code if isinstance(code, int) else 0
@@ -135,7 +137,10 @@ def report(error: BaseException, *, debug: bool) -> int:
         error.show()
         return error.exit_code
     if isinstance(error, SystemExit):  # click's own quiet end when our reader is gone
+        give_up()
         return error.code if isinstance(error.code, int) else 1
+    if isinstance(error, OutputLost):
+        give_up()
     message, code = _explain(error, debug=debug)
     if debug:
         click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
@@ -151,6 +156,8 @@ def _explain(error: BaseException, *, debug: bool) -> tuple[str, int]:
         return "interrupted", 128 + signal.SIGINT
     if isinstance(error, Terminated):
         return "terminated", 128 + signal.SIGTERM
+    if isinstance(error, OutputLost):
+        return f"can't write the output: {error.strerror}", 1
     text = (str(error).splitlines() or [""])[0]
     hint = "" if debug else f"; for the traceback: `{PROGRAM} --debug ...`"
     return f"unexpected {type(error).__name__}: {text}{hint}", 1

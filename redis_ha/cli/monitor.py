@@ -11,6 +11,7 @@ import click
 from redis_ha.cli import output
 from redis_ha.cli.cluster import json_option, stack_option, the_site
 from redis_ha.cli.health import check
+from redis_ha.cli.main import Terminated
 from redis_ha.cli.seconds import Seconds
 from redis_ha.cli.stats import measure
 from redis_ha.errors import RedisHaError
@@ -36,12 +37,20 @@ class Summary:
             self.masters.append(tick["master"])
         self.worst_p99 = max(self.worst_p99, tick["p99_ms"] or 0.0)
 
+    @property
+    def ticks(self) -> int:
+        return sum(self.levels.values())
+
+    @property
+    def code(self) -> int:
+        """Give the exit code that the worst line means."""
+        return 2 if self.levels["down"] else 1 if self.levels["degraded"] else 0
+
     def described(self, now: float) -> dict[str, Any]:
-        ticks = sum(self.levels.values())
         return {
             "summary": True,
             "seconds": round(now - self.began, 1),
-            "ticks": ticks,
+            "ticks": self.ticks,
             **{level: self.levels[level] for level in ("healthy", "degraded", "down")},
             "masters": self.masters,
             "worst_p99_ms": self.worst_p99,
@@ -55,11 +64,12 @@ class Summary:
 @stack_option
 @json_option
 def command(stack: str | None, interval: float, duration: float | None, as_json: bool) -> None:
-    """Watch the cluster: a line each time, a summary at the end, which ^C brings on.
+    """Watch the cluster: a line each time, a summary at the end, which ^C or SIGTERM brings on.
 
     In a pipe: time, health, master, availability, sentinels that agree, largest lag in bytes, p99
     in ms, reason. With --json one JSON document a line, the last with "summary": true. Exit code 0
-    when every line was healthy, 1 when one was degraded, 2 when one was down.
+    when every line was healthy, 1 when one was degraded, 2 when one was down; 143 after SIGTERM,
+    130 after ^C before the first line.
 
     \b
     Examples:
@@ -69,9 +79,15 @@ def command(stack: str | None, interval: float, duration: float | None, as_json:
     summary = Summary(time.monotonic())
     try:
         _watch(stack, interval, duration, summary=summary, as_json=as_json)
-    except KeyboardInterrupt:
-        click.echo(err=True)
-    _end(summary, as_json=as_json)
+    except (KeyboardInterrupt, Terminated) as ended:
+        if summary.ticks:
+            click.echo(err=True)
+            _sum_up(summary, as_json=as_json)
+        if isinstance(ended, Terminated) or not summary.ticks:
+            raise
+    else:
+        _sum_up(summary, as_json=as_json)
+    raise click.exceptions.Exit(summary.code)
 
 
 def _watch(
@@ -126,7 +142,7 @@ def _show(tick: dict[str, Any], *, as_json: bool) -> None:
         output.print_lines([[*head, (f"  {tick['reason']}", style)]])
 
 
-def _end(summary: Summary, *, as_json: bool) -> None:
+def _sum_up(summary: Summary, *, as_json: bool) -> None:
     described = summary.described(time.monotonic())
     if as_json:
         click.echo(output.one_line_json(described))
@@ -135,5 +151,3 @@ def _end(summary: Summary, *, as_json: bool) -> None:
         masters = " -> ".join(summary.masters) or "none"
         text = f"{described['ticks']} looks in {described['seconds']} s: {levels}"
         click.echo(f"{text}; master {masters}; worst p99 {summary.worst_p99:.2f} ms", err=True)
-    code = 2 if summary.levels["down"] else 1 if summary.levels["degraded"] else 0
-    raise click.exceptions.Exit(code)

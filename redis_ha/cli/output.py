@@ -19,8 +19,14 @@ _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
 def on_terminal() -> bool:
-    """Say whether a person reads standard output."""
-    return sys.stdout.isatty()
+    """Say whether a person reads standard output, which may be closed."""
+    return sys.stdout is not None and sys.stdout.isatty()
+
+
+def flush() -> None:
+    """Let a reader of our pipe see what was printed; raises OSError."""
+    if sys.stdout is not None:
+        sys.stdout.flush()
 
 
 def styled(text: str, *, fg: str | None = None, dim: bool = False) -> str:

@@ -59,7 +59,7 @@ def command(
 
 
 def _ask() -> None:
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         raise click.UsageError("Nobody is there to confirm: give --yes.")
     click.confirm("Go on?", abort=True, err=True)
 

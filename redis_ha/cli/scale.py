@@ -46,6 +46,8 @@ def command(
       redis-ha scale 3
       redis-ha scale --sentinels 5 --stack dev --yes
     """
+    if number is not None and replicas is not None:
+        raise click.UsageError("Say once how many replicas: as REPLICAS or by --replicas N.")
     if replicas is None:
         replicas = number
     if replicas is None and sentinels is None:

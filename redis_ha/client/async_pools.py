@@ -26,6 +26,8 @@ class AsyncPool(redis.asyncio.ConnectionPool):
         self.on_suspicion = lambda: None
         self._shelf: Shelf[AsyncPatientConnection] = Shelf(settings)
         self._free = asyncio.Semaphore(settings.maximum)
+        self._trimmer: asyncio.TimerHandle | None = None
+        self._trimming: asyncio.Task[None] | None = None
         super().__init__(AsyncPatientConnection, settings.maximum, retry=no_retry(), **options)
 
     def suspect(self) -> None:
@@ -65,12 +67,16 @@ class AsyncPool(redis.asyncio.ConnectionPool):
             closing = [connection]
         else:
             closing = self._shelf.put(connection, now=time.monotonic())
+            if self._shelf.crowded and self._trimmer is None:
+                self._trim_later()
         for surplus in closing:
             await surplus.disconnect()
 
     async def retire(self) -> None:
         """Close what is idle, and what is lent as soon as it comes back."""
         self.retired = True
+        if self._trimmer is not None:
+            self._trimmer.cancel()
         await self.disconnect(inuse_connections=False)
 
     async def disconnect(self, inuse_connections: bool = True) -> None:
@@ -88,6 +94,22 @@ class AsyncPool(redis.asyncio.ConnectionPool):
     def counts(self) -> tuple[int, int]:
         """Return how many connections are idle and how many are lent."""
         return len(self._shelf.idle), len(self._shelf.lent)
+
+    def _trim_later(self) -> None:
+        """Have the surplus closed when it is due."""
+        loop, due_in = asyncio.get_running_loop(), self._shelf.due_in(now=time.monotonic())
+        self._trimmer = loop.call_later(due_in, self._trim)
+
+    def _trim(self) -> None:
+        self._trimmer = None
+        # Kept here: the loop alone would let it be collected.
+        self._trimming = asyncio.ensure_future(self._close(self._shelf.trim(now=time.monotonic())))
+        if self._shelf.crowded:
+            self._trim_later()
+
+    async def _close(self, connections: list[AsyncPatientConnection]) -> None:
+        for connection in connections:
+            await connection.disconnect()
 
     async def _lend(self, call: Call) -> AsyncPatientConnection:
         if self._free.locked():

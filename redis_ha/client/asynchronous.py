@@ -19,6 +19,7 @@ from redis_ha.client.pools import exhausted
 from redis_ha.client.reading import Readers
 from redis_ha.client.retrying import Judgement
 from redis_ha.connection import Address
+from redis_ha.errors import NoMaster
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -95,7 +96,11 @@ class AsyncClient(BaseClient):
                     verdict = self._interrupted(call, attempt, error)
                 finally:
                     self._running.discard(attempt)
+                self._refuse_if_closed(call)
                 failed = (attempt.seat, verdict) if attempt.seat else None
+        except NoMaster:
+            self._refuse_if_closed(call)
+            raise
         finally:
             call.end()
             CURRENT.reset(token)
@@ -169,6 +174,8 @@ class AsyncClient(BaseClient):
 
     def _new_seat(self, address: Address, *, replica: bool = False) -> _Seat:
         pool = AsyncPool(address, self._settings, **self._pool_options(address))
+        # A search may end after `close`.
+        pool.retired = self._closed
         return _Seat(pool, redis.asyncio.Redis(connection_pool=pool), replica)
 
     def _begin(self, call: Call) -> _Attempt:
@@ -185,10 +192,14 @@ class AsyncClient(BaseClient):
             raise error
         if attempt.given_up and attempt.seat is not None:
             lost = redis.ConnectionError(f"{attempt.seat.pool.address} was given up")
-            return call.failed(lost)
+            return call.broke(lost)
         if call.starving and call.seat is not None:
             raise exhausted(call.seat, call) from call.last_error
-        waited_for = "no reply" if call.exposure.last else f"no master: {self._locator.reason}"
+        waited_for = "no reply"
+        if attempt.seat is None:
+            waited_for = f"no master: {self._locator.reason}"
+        elif not call.exposure.last:
+            waited_for = "no connection, or the function took so long by itself"
         raise call.timed_out(waited_for, effects=call.sent) from call.last_error or error
 
     def _look_at_running(self) -> None:

@@ -6,6 +6,7 @@ from typing import NoReturn, Protocol
 
 import redis
 
+from redis_ha.client.origin import comes_from_elsewhere
 from redis_ha.client.retrying import FOLLOWING_PAUSES, Exposure, Judgement, Meaning, judge
 from redis_ha.connection import Address
 from redis_ha.discovery import one_line
@@ -13,6 +14,7 @@ from redis_ha.errors import AccessDenied, CallTimedOut, OutcomeUnknown
 
 # How long (s) a reply is waited for before the client asks whether the node still is the master.
 SLICE = 0.25
+MAY_BE_APPLIED = "writes that it sent may have been applied"
 
 
 class Seat(Protocol):
@@ -116,6 +118,12 @@ class Call:
         self.seat.suspect()
 
     def failed(self, error: Exception) -> Judgement:
+        """As `broke`; what the function's other servers raised is raised as it is."""
+        if self.seat is not None and comes_from_elsewhere(error, self.seat):
+            raise error
+        return self.broke(error)
+
+    def broke(self, error: Exception) -> Judgement:
         """Return when the attempt may be repeated; else raise what the caller shall see."""
         self.last_error = error
         verdict = judge(
@@ -147,7 +155,10 @@ class Call:
 
     def timed_out(self, cause: str, *, effects: int) -> CallTimedOut:
         """Build the error of a call whose time is over."""
-        applied = "writes that it sent may have been applied" if effects else "nothing was applied"
+        applied = MAY_BE_APPLIED if effects else "nothing was applied"
+        last = one_line(self.last_error) if self.last_error else ""
+        if last not in cause:
+            cause = f"{cause}; the last error was: {last}"
         return CallTimedOut(
             operation="call",
             subject=self._place,

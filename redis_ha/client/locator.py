@@ -39,6 +39,7 @@ class Locator:
     known: Known | None = None
     nodes: frozenset[Address] = frozenset()
     reason: str = "nobody was asked yet"
+    closed: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _search: "_Search | None" = None
     _suspected: float = 0.0
@@ -61,14 +62,15 @@ class Locator:
         self._begin(now + 10 * SUSPICION_SECONDS, doubt_only=True)
 
     def close(self) -> None:
-        """End the search that may be under way."""
+        """End the search that may be under way, and later ones after one look."""
         with self._lock:
+            self.closed = True
             if self._search is not None:
                 self._search.until = 0.0
 
     def _begin(self, until: float, *, doubt_only: bool) -> Future[Known]:
         with self._lock:
-            search = self._search
+            search, until = self._search, 0.0 if self.closed else until
             if search is None or search.future.done():
                 search = self._search = _Search(self, until, doubt_only)
                 threading.Thread(target=search.run, name="redis-ha-search", daemon=True).start()

@@ -6,9 +6,13 @@ only restarted, or told to stop following by hand long ago, can't have the id of
 """
 
 from dataclasses import dataclass
+from textwrap import shorten
 
 from redis_ha.connection import Address
 from redis_ha.discovery import NodeView, SentinelView, majority_master
+
+# Characters of what one sentinel says: nine may say something else each.
+_PROBLEM_LENGTH = 120
 
 
 @dataclass(frozen=True)
@@ -51,8 +55,16 @@ def decide(known: Known | None, evidence: Evidence) -> Verdict:
     if known is not None and (named is None or not _left_behind(known, named, evidence)):
         return _by_history(known, named, evidence)
     if named is None:
-        return Verdict(None, "no majority of the sentinels answers and names one master")
+        return Verdict(None, _no_majority(evidence))
     return _by_sentinels(named, evidence)
+
+
+def _no_majority(evidence: Evidence) -> str:
+    """Say why the sentinels are no help: each of their problems once."""
+    problems = dict.fromkeys(view.problem for view in evidence.sentinels if view.problem)
+    reason = "no majority of the sentinels answers and names one master"
+    told = "; ".join(shorten(problem, _PROBLEM_LENGTH) for problem in problems)
+    return f"{reason}: {told}" if told else reason
 
 
 def _left_behind(known: Known, named: Address, evidence: Evidence) -> bool:

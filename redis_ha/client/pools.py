@@ -1,5 +1,6 @@
 """The pool of connections to one node, for threads."""
 
+import contextlib
 import select
 import threading
 import time
@@ -34,6 +35,7 @@ class Pool(redis.ConnectionPool):
         self._shelf: Shelf[PatientConnection] = Shelf(settings)
         self._changed = threading.Condition(threading.Lock())
         self._waiting = 0
+        self._trimmer: threading.Timer | None = None
         super().__init__(PatientConnection, settings.maximum, retry=no_retry(), **options)
 
     def suspect(self) -> None:
@@ -62,6 +64,8 @@ class Pool(redis.ConnectionPool):
             closing = self._shelf.put(connection, now=time.monotonic()) if keep else [connection]
             for surplus in closing:
                 self._shelf.drop(surplus)
+            if self._shelf.crowded and self._trimmer is None:
+                self._trim_later()
             if self._waiting:
                 self._changed.notify()
         for surplus in closing:
@@ -71,6 +75,9 @@ class Pool(redis.ConnectionPool):
         """Close what is idle, and what is lent as soon as it comes back."""
         self.retired = True
         self.disconnect(inuse_connections=False)
+        with self._changed:
+            if self._trimmer is not None:
+                self._trimmer.cancel()
 
     def disconnect(self, inuse_connections: bool = True) -> None:
         """Close what is idle; with `inuse_connections` also what others are using."""
@@ -88,6 +95,24 @@ class Pool(redis.ConnectionPool):
     def counts(self) -> tuple[int, int]:
         """Return how many connections are idle and how many are lent."""
         return len(self._shelf.idle), len(self._shelf.lent)
+
+    def _trim_later(self) -> None:
+        """Have a thread close the surplus when it is due, one for all of it."""
+        timer = threading.Timer(self._shelf.due_in(now=time.monotonic()), self._trim)
+        timer.daemon = True
+        # No thread more, or the interpreter ends: connections that come back are looked at anyway.
+        with contextlib.suppress(RuntimeError):
+            timer.start()
+            self._trimmer = timer
+
+    def _trim(self) -> None:
+        with self._changed:
+            closing = self._shelf.trim(now=time.monotonic())
+            self._trimmer = None
+            if self._shelf.crowded:
+                self._trim_later()
+        for surplus in closing:
+            surplus.disconnect()  # type: ignore[no-untyped-call]
 
     def _lend(self, call: Call) -> PatientConnection:
         with self._changed:

@@ -39,8 +39,10 @@ class Readers:
         now = time.monotonic()
         if now < self._ages.looked_at + REFRESH_SECONDS:
             return None
+        # Asked first: the refresh may be done before the next line.
+        too_old = now > self._ages.looked_at + 2 * REFRESH_SECONDS
         refresh = self._begin_refresh()
-        return refresh if now > self._ages.looked_at + 2 * REFRESH_SECONDS else None
+        return refresh if too_old else None
 
     def next(self) -> Address | None:
         """Return the replica whose turn it is; None sends the read to the master."""

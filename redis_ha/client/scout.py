@@ -8,19 +8,21 @@ import redis
 from redis_ha.client.retrying import Meaning, meaning_of
 from redis_ha.connection import Address
 from redis_ha.discovery import (
+    NO_ANSWER,
     Access,
     NodeView,
     SentinelView,
-    one_line,
+    cut_off,
     parse_replication,
     parse_sentinel,
     sentinel_fields,
 )
+from redis_ha.explaining import problem_of
 
-# What comes of a server that is away, refuses us, or answers something else than it should.
-_FAILURES = (redis.RedisError, OSError, KeyError, ValueError, TypeError, AttributeError)
 # A node that doesn't answer within this time (s) is taken for gone, until it does.
 PATIENCE = 0.5
+# Nor is one that has not answered in full within this time (s).
+_WHOLE_ANSWER = 2.0
 
 
 @dataclass(frozen=True)
@@ -45,23 +47,24 @@ class Scout:
     def ask_node(self, address: Address) -> Report:
         """Ask a data node what it is."""
         try:
-            info: Any = self._client(address).execute_command(  # type: ignore[no-untyped-call]
-                "INFO", "replication", "persistence"
-            )
+            client: Any = self._client(address)
+            with cut_off(client, _WHOLE_ANSWER):
+                info = client.execute_command("INFO", "replication", "persistence")
             return Report(parse_replication(address, info))
-        except _FAILURES as error:
-            return Report(NodeView(address, problem=one_line(error)), denial=_denial(error))
+        except NO_ANSWER as error:
+            return Report(NodeView(address, problem=problem_of(error)), denial=_denial(error))
 
     def ask_sentinel(self, sentinel: Address) -> Report:
         """Ask a sentinel for the master and its replicas."""
         name = self._access.master_name
         try:
             client = self._client(sentinel)
-            view = parse_sentinel(sentinel, sentinel_fields(client, name))
-            rows = client.sentinel_slaves(name)
+            with cut_off(client, _WHOLE_ANSWER):
+                view = parse_sentinel(sentinel, sentinel_fields(client, name))
+                rows = client.sentinel_slaves(name)
             found = [Address(str(row["ip"]), int(row["port"])) for row in rows]
-        except _FAILURES as error:
-            return Report(SentinelView(sentinel, problem=one_line(error)), denial=_denial(error))
+        except NO_ANSWER as error:
+            return Report(SentinelView(sentinel, problem=problem_of(error)), denial=_denial(error))
         return Report(view, tuple(sorted(address for address in found if address.port)))
 
     def close(self, address: Address) -> None:

@@ -20,6 +20,8 @@ class Shelf(Generic[C]):
     surplus_seconds: float = SURPLUS_SECONDS
     idle: deque[tuple[C, float]] = field(default_factory=deque)
     lent: set[C] = field(default_factory=set)
+    # More were idle than are kept when it was looked at last: somebody is to trim later.
+    crowded: bool = False
 
     def take(self) -> C | None:
         """Lend the connection that was used last, if one is idle."""
@@ -39,10 +41,24 @@ class Shelf(Generic[C]):
             return []
         self.lent.remove(connection)
         self.idle.append((connection, now))
+        self.crowded = len(self.idle) > self.settings.size
+        return self.trim(now=now) if self.crowded else []
+
+    def trim(self, *, now: float) -> list[C]:
+        """Forget the surplus that was not used for long; return it to be closed."""
         closing = []
         while len(self.idle) > self.settings.size and self._oldest < now - self.surplus_seconds:
             closing.append(self.idle.popleft()[0])
+        self.crowded = len(self.idle) > self.settings.size
         return closing
+
+    def due_in(self, *, now: float) -> float:
+        """Return in how many seconds to trim again: when the oldest is due, but not all the time.
+
+        Those that came back one shortly after the other go together.
+        """
+        oldest = self._oldest if self.idle else now
+        return max(oldest + self.surplus_seconds - now, 0.0) + self.surplus_seconds / 20
 
     def drop(self, connection: C) -> None:
         """Forget a lent connection that is closed."""
@@ -52,6 +68,7 @@ class Shelf(Generic[C]):
         """Forget the idle ones; return them to be closed."""
         idle = [connection for connection, _ in self.idle]
         self.idle.clear()
+        self.crowded = False
         return idle
 
     @property

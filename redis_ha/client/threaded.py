@@ -21,7 +21,7 @@ from redis_ha.client.pools import Pool
 from redis_ha.client.reading import Readers
 from redis_ha.client.retrying import Judgement
 from redis_ha.connection import Address
-from redis_ha.errors import CallTimedOut
+from redis_ha.errors import NoMaster
 
 T = TypeVar("T")
 
@@ -62,8 +62,9 @@ class Client(BaseClient):
         says that it is `read_only` or `idempotent`. `timeout` (s) bounds everything that waits
         for servers; it must exceed the time that a blocking command may take by itself.
 
-        Raises CallTimedOut, PoolExhausted, OutcomeUnknown, AccessDenied, ClientClosed; errors that
-        are the caller's own (redis.ResponseError, WatchError) as redis-py does.
+        Raises CallTimedOut, PoolExhausted, OutcomeUnknown, AccessDenied, ClientClosed, BadSetting
+        for `timeout`; errors that are the caller's own (redis.ResponseError, WatchError, any
+        from another server) as redis-py does.
         """
         call = self._call(timeout, repeatable=read_only or idempotent)
         token = CURRENT.set(call)
@@ -74,7 +75,12 @@ class Client(BaseClient):
                 try:
                     return fn(seat.client)
                 except redis.RedisError as error:
-                    self._recover(seat, call, call.failed(error))
+                    verdict = call.failed(error)
+                    self._refuse_if_closed(call)
+                    self._recover(seat, call, verdict)
+        except NoMaster:
+            self._refuse_if_closed(call)
+            raise
         finally:
             call.end()
             CURRENT.reset(token)
@@ -89,7 +95,9 @@ class Client(BaseClient):
         self._closed = True
         self._locator.close()
         self._readers.close()
-        for seat in (*self._replicas.values(), self._master):
+        with self._lock:
+            seats = [*self._replicas.values(), self._master]
+        for seat in seats:
             if seat is not None:
                 seat.pool.retire()
 
@@ -133,6 +141,8 @@ class Client(BaseClient):
 
     def _new_seat(self, address: Address, *, replica: bool = False) -> _Seat:
         pool = Pool(address, self._settings, **self._pool_options(address))
+        # A search may end after `close`.
+        pool.retired = self._closed
         pool.on_suspicion = partial(self._doubt, address) if replica else self._locator.suspect
         return _Seat(pool, redis.Redis(connection_pool=pool), replica)
 
@@ -152,10 +162,8 @@ class Client(BaseClient):
         try:
             return self._adopt(self._locator.search(call.deadline).result(call.remaining))
         except TimeoutError:
-            raise self._no_master(call) from call.last_error
-
-    def _no_master(self, call: Call) -> CallTimedOut:
-        return call.timed_out(f"no master: {self._locator.reason}", effects=call.sent)
+            no_master = f"no master: {self._locator.reason}"
+            raise call.timed_out(no_master, effects=call.sent) from call.last_error
 
     def _reader(self, call: Call) -> _Seat | None:
         if (refresh := self._readers.look()) is not None:
@@ -192,7 +200,7 @@ class Client(BaseClient):
         if self._master is seat:
             time.sleep(min(pause or round_seconds(call.elapsed), call.remaining))
             if not call.remaining:
-                raise self._no_master(call) from call.last_error
+                raise call.timed_out("it did not serve", effects=call.sent) from call.last_error
 
 
 _clients: "weakref.WeakSet[Client]" = weakref.WeakSet()

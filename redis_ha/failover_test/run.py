@@ -238,13 +238,13 @@ class Run:
         old = victim.address
         others = tuple(m.address for m in self.site.data_nodes if m.address != old)
         with guarded(self.site.operator, old=old, others=others) as guard:
-            guard.begin()
             self._mark(BEGUN)
             switch_over(
                 self.site.operator,
                 old_master=OldMaster.DEMOTE,
                 expected=old,
                 token=guard.token,
+                begin=guard.begin,
             )
             self._mark(DONE)
 

@@ -17,6 +17,14 @@ HEALTHY_SECONDS=120
 REDIS_HA_PREFIX=${REDIS_BACKUP_CONTAINER:-backup-worker}
 REDIS_HA_PREFIX=${REDIS_HA_PREFIX%backup-worker}
 
+# Whether one of the words is -h or --help: nothing else is done then.
+asks_for_help() {
+    for word in "$@"; do
+        case $word in -h | --help) return ;; esac
+    done
+    return 1
+}
+
 need_cluster() {
     [ -n "${REDIS_SENTINEL_HOST_1:-}" ] && return
     echo "${0##*/}: there is no cluster yet; run scripts/redis/redis-ha-setup.sh setup" >&2

@@ -29,6 +29,10 @@ check() {
 
 command=${1:-}
 [ $# -eq 0 ] || shift
+if asks_for_help "$@"; then
+    usage
+    exit
+fi
 case $command in
     check) check "$@" ;;
     monitor) redis-ha monitor "$@" ;;

@@ -29,7 +29,17 @@ fail() {
     exit "${2:-1}"
 }
 
+# Refuse what follows a command that takes at most $1 words: it would be done without them.
+at_most() {
+    most=$1
+    shift
+    [ $# -le "$most" ] || fail "$command takes $most words, not $#: $*; see ${0##*/} --help" 2
+}
+
 setup() {
+    for word in "$@"; do
+        case $word in [A-Za-z]*=*) ;; *) fail "setup takes NAME=VALUE, not $word" 2 ;; esac
+    done
     make --no-print-directory -C "$root" up SET="$*"
 }
 
@@ -81,28 +91,39 @@ restart() {
 }
 
 backup() {
+    case ${1:-} in -*) fail "backup to which path? $1 is none" 2 ;; esac
     backup-worker snapshot
     [ $# -eq 0 ] || backup-worker restore latest --output "$1"
 }
 
 restore() {
     [ $# -gt 0 ] || fail "restore what? A snapshot's id, latest, or an RDB file" 2
-    [ ! -f "$1" ] || set -- --from "$@"
+    if [ -f "$1" ]; then
+        set -- --from "$@"
+    else
+        # A snapshot's id has neither.
+        case $1 in -*) ;; */* | *.rdb) fail "restore: there is no file $1" 2 ;; esac
+    fi
     backup-worker restore "$@"
 }
 
 command=${1:-}
 [ $# -eq 0 ] || shift
+if asks_for_help "$@"; then
+    usage
+    exit
+fi
 case $command in
     setup) setup "$@" ;;
-    stop) stop ;;
-    restart) restart ;;
+    stop) at_most 0 "$@"; stop ;;
+    restart) at_most 0 "$@"; restart ;;
     status) redis-ha status "$@" ;;
     scale)
         case ${1:-} in '' | *[!0-9]*) fail "scale to how many replicas?" 2 ;; esac
+        at_most 1 "$@"
         setup "replicas=$1"
         ;;
-    backup) backup "$@" ;;
+    backup) at_most 1 "$@"; backup "$@" ;;
     restore) restore "$@" ;;
     failover) redis-ha failover "$@" ;;
     -h | --help | help) usage ;;

@@ -1,10 +1,12 @@
 """What `redis-ha` says when it is used wrongly or meets a stranger: one clear sentence each."""
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from tests.processes import cluster_files as files
 from tests.processes.cluster import Cluster
 from tests.processes.ports import free_ports
 from tests.processes.redis_ha.operator_command import Finished, OperatorCommand
@@ -55,6 +57,8 @@ NONSENSE = {
     "HTTP": b"HTTP/1.1 400 Bad Request\r\n\r\n",
     "a text where a list belongs": b"+OK\r\n",
     "a list of something": b"*2\r\n$3\r\nfoo\r\n$3\r\nbar\r\n",
+    "a number": b":7\r\n",
+    "lists in lists": b"*1\r\n" * 20_000,
     "no text": b"\xff\xfe\x00\x01" * 8 + b"\r\n",
     "nothing that ends": b"$100\r\nx",
 }
@@ -101,11 +105,61 @@ def test_a_lost_quorum(cluster: Cluster, operator: OperatorCommand) -> None:
     assert "no majority names a master" in health.stdout
 
 
+def test_silent_sentinels_hide_no_node_that_the_settings_name(
+    cluster: Cluster, operator: OperatorCommand
+) -> None:
+    nodes = {
+        f"REDIS_NODE_{what}_{number}": str(value)
+        for number, node in enumerate(cluster.data_nodes, 1)
+        for what, value in (
+            ("NAME", f"redis-{number}"), ("HOST", node.address.host), ("PORT", node.address.port)
+        )
+    }  # fmt: skip
+    knowing = replace(operator, settings=nodes)
+    for sentinel in cluster.sentinels:
+        sentinel.kill()
+    health = knowing.json("health", code=2)
+    assert health["health"] == "down"
+    silent = [level for level in health["levels"] if level["subject"].startswith("sentinel-")]
+    assert [level["reason"] for level in silent] == ["no answer: nobody listens there"] * 3
+    status = knowing.json("status", code=6)
+    assert sorted(node["role"] for node in status["nodes"]) == ["master", "replica", "replica"]
+    gone = {
+        f["subject"] for f in knowing.json("doctor", code=1)["findings"] if f["check"] == "ports"
+    }
+    assert gone == {"sentinel-1", "sentinel-2", "sentinel-3"}
+    for words in (("ready",), ("failover", "--yes"), ("plan",)):
+        done = knowing.run(*words)
+        assert done.returncode == 6
+        assert "no sentinel answers" in sentence(done)
+    assert knowing.run("stats").returncode == 1
+    assert operator.run("env").returncode == 0
+    assert "no sentinel answers" in sentence(operator.run("health"))
+
+
+def test_an_operator_without_rights_is_told_so(operator: OperatorCommand) -> None:
+    app = {"REDIS_OPERATOR_USERNAME": "app", "REDIS_OPERATOR_PASSWORD": files.PASSWORDS["app"]}
+    ready = operator.run("ready", settings=app)
+    assert ready.returncode == 6
+    assert "the user may not ask it" in sentence(ready)
+
+
+def test_a_ca_without_a_certificate(operator: OperatorCommand) -> None:
+    ca = operator.directory / "ca.crt"
+    ca.write_text("a text\n")
+    done = operator.run("status", settings={"REDIS_TLS_CA": str(ca)})
+    assert done.returncode == 2
+    assert f"REDIS_TLS_CA: {ca} holds no certificate" in sentence(done)
+
+
 def test_nothing_that_says_where_the_cluster_is(operator: OperatorCommand) -> None:
     without = {name: "" for name in operator.environment if name.startswith("REDIS_")}
     done = operator.run("status", settings=without)
     assert done.returncode == 2
     assert "--stack NAME" in sentence(done)
+    no_password = operator.run("status", settings={"REDIS_OPERATOR_PASSWORD": ""})
+    assert no_password.returncode == 2
+    assert "sets REDIS_OPERATOR_PASSWORD; " in sentence(no_password)
     no_ca = operator.run("status", settings={"REDIS_TLS_CA": "/nowhere/ca.crt"})
     assert no_ca.returncode == 2
     assert "/nowhere/ca.crt" in sentence(no_ca)

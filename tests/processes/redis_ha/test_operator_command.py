@@ -248,6 +248,22 @@ def test_monitor_says_a_line_each_time_and_ends_cleanly_when_interrupted(
     assert 1 <= len(bounded.stdout.splitlines()) <= 3
 
 
+def test_monitor_sums_up_when_it_is_terminated(operator: OperatorCommand) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "redis_ha", "monitor", "--interval", "0.3", "--json"],
+        env=operator.environment, cwd=operator.directory, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert json.loads(process.stdout.readline())["agreeing"] == 3
+    process.terminate()
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 143, err
+    summary = json.loads(out.splitlines()[-1])
+    assert summary["summary"]
+    assert summary["ticks"] >= 1
+
+
 def test_settings_come_without_secrets_unless_asked(operator: OperatorCommand) -> None:
     plain = operator.run("env")
     assert files.PASSWORDS["app"] not in plain.stdout

@@ -30,6 +30,7 @@ from infra.settings import parse
 from infra.targets.docker.container import go_duration
 from infra.targets.docker.context import LEFT_OUT, SOURCES, context_files, context_hash
 from infra.topology import Node
+from redis_ha.environment import parse_env_file
 
 REPOSITORY = Path(__file__).parents[3]
 PASSWORDS = {user: f"secret-of-{user}" for user in USER_NAMES}
@@ -67,6 +68,12 @@ def test_the_worker_cannot_administrate_and_its_file_has_a_line_per_setting() ->
     assert settings["REDIS_BACKUP_SCRATCH_HOST"] == "172.28.0.31"
     assert settings["REDIS_BACKUP_ENABLED"] == "true"
     assert not any(name.startswith("AWS_") for name in settings)
+
+
+def test_an_env_file_keeps_every_value() -> None:
+    values = ["plain", "it's", 'say "x"', "a #b", "#c", r"back\slash", " ends ", "a b", "x#y$z", ""]
+    settings = {f"VALUE_{number}": value for number, value in enumerate(values)}
+    assert parse_env_file(env_file(settings), name="it") == settings
 
 
 def test_an_object_store_brings_its_own_settings() -> None:

@@ -98,6 +98,17 @@ def test_the_writable_master(name: str) -> None:
     assert chosen(known, sentinels, *nodes) == expected
 
 
+def test_without_a_majority_each_problem_of_the_sentinels_is_said_once() -> None:
+    unknown = "No such master with that name"
+    sentinels = tuple(SentinelView(s, problem=unknown) for s in S)
+    assert decide(None, Evidence(sentinels, ())).reason.count(unknown) == 1
+    mixed = (NAME_A[0], sentinels[1], SentinelView(S[2], problem="x " * 500))
+    reason = decide(None, Evidence(mixed, ())).reason
+    assert unknown in reason
+    assert "x x" in reason
+    assert len(reason) < 300
+
+
 def test_the_known_master_is_kept_only_when_every_sentinel_was_heard() -> None:
     early = Evidence(SILENT, (MASTER_A,), complete=False)
     assert decide(KNOWN_A, early).master is None

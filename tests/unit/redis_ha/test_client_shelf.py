@@ -54,6 +54,24 @@ def test_the_connection_used_last_is_lent_first_and_surplus_goes_after_a_while()
     assert shelf.put("c", now=99.0) == []
 
 
+def test_surplus_is_due_once_the_oldest_was_not_used_for_long() -> None:
+    shelf: Shelf[str] = Shelf(SETTINGS, surplus_seconds=5.0)
+    shelf.lent.update("abcd")
+    shelf.put("a", now=0.0)
+    shelf.put("b", now=1.0)
+    assert not shelf.crowded
+    shelf.put("c", now=1.1)
+    shelf.put("d", now=1.2)
+    assert shelf.crowded
+    due = 2.0 + shelf.due_in(now=2.0)
+    assert 5.0 < due < 5.5
+    assert shelf.trim(now=due) == ["a"]
+    assert shelf.crowded
+    assert shelf.trim(now=due + shelf.due_in(now=due)) == ["b"]
+    assert not shelf.crowded
+    assert shelf.trim(now=99.0) == []
+
+
 def test_one_that_is_not_lent_is_not_taken_back() -> None:
     shelf: Shelf[str] = Shelf(SETTINGS)
     assert shelf.put("stranger", now=0.0) == []

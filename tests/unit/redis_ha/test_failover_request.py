@@ -1,10 +1,15 @@
-"""Which sentinel everybody asks first."""
+"""Which sentinel everybody asks first, and what its answer comes to."""
+
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
 
 import pytest
+import redis
 
-from redis_ha.connection import Address
-from redis_ha.discovery import SentinelView
-from redis_ha.failover_request import asking_order
+from redis_ha.connection import Address, Credentials
+from redis_ha.discovery import Access, SentinelView
+from redis_ha.failover_request import ask_for_failover, asking_order
 
 SENTINELS = tuple(Address(f"10.0.{zone}.11", 26378 + zone) for zone in (1, 2, 3))
 
@@ -52,3 +57,53 @@ def test_on_one_host_the_order_is_the_usual() -> None:
 def test_the_one_on_the_masters_host_is_known_without_the_data_nodes() -> None:
     asked = asking_order(SENTINELS, master=Address(SENTINELS[2].host, 6379), data_nodes=())
     assert asked == (SENTINELS[1], SENTINELS[0], SENTINELS[2])
+
+
+class Sentinel:
+    """A connection to a sentinel that says `tilt` and `answer`; both may be an error."""
+
+    def __init__(self, tilt: object, answer: object = "OK") -> None:
+        self.tilt, self.answer, self.asked = tilt, answer, False
+
+    def ping(self) -> bool:
+        return True
+
+    def info(self, _section: str) -> Any:
+        return _said(self.tilt)
+
+    def execute_command(self, *_words: str) -> Any:
+        self.asked = True
+        return _said(self.answer)
+
+
+def _said(answer: object) -> object:
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+CALM = {"sentinel_tilt": 0}
+
+
+@pytest.mark.parametrize(
+    ("sentinel", "asked", "answer", "text"),
+    [
+        (Sentinel(CALM), True, "accepted", ""),
+        (Sentinel({}), True, "accepted", ""),
+        (Sentinel(redis.exceptions.NoPermissionError("NOPERM")), True, "accepted", ""),
+        (Sentinel({"sentinel_tilt": 1}), False, "refused", "it is in TILT mode"),
+        (Sentinel("OK"), False, "refused", "unreachable: it does not answer as a node would"),
+        (Sentinel(redis.TimeoutError("slow")), False, "refused", "unreachable: slow"),
+        (Sentinel(CALM, redis.ResponseError("NOGOODSLAVE")), True, "refused", "NOGOODSLAVE"),
+        (Sentinel(CALM, redis.ConnectionError("gone")), True, "vanished", "gone"),
+        # It was sent, whatever came back.
+        (Sentinel(CALM, ValueError("x")), True, "vanished", "it does not answer as a node would"),
+    ],
+)
+def test_one_that_would_do_nothing_is_not_asked(
+    monkeypatch: pytest.MonkeyPatch, sentinel: Sentinel, asked: bool, answer: str, text: str
+) -> None:
+    monkeypatch.setattr(Access, "connect", lambda *_: nullcontext(sentinel))
+    access = Access(SENTINELS, "mymaster", Credentials("node", "secret"), Path("ca.crt"))
+    assert ask_for_failover(access, SENTINELS[0]) == (answer, text)
+    assert sentinel.asked is asked

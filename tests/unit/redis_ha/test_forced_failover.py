@@ -7,6 +7,7 @@ import pytest
 from redis_ha import forced_failover
 from redis_ha.connection import Address, Credentials
 from redis_ha.discovery import Access, NodeView, SentinelView
+from redis_ha.errors import SwitchoverRefused
 from redis_ha.forced_failover import Forced, force_failover
 
 NODES = [Address("10.0.0.1", port) for port in (6379, 6380, 6381)]
@@ -56,6 +57,35 @@ def test_only_who_becomes_master_is_promoted(
     done = force_failover(ACCESS, NODES, clock=lambda: 0.0, sleep=lambda _: None)
     assert done == Forced(old, NODES[1], 0.0)
     assert world.looks == 3
+
+
+@pytest.mark.parametrize(
+    ("naming", "expected"), [(3, NODES[0]), (3, None), (1, NODES[2]), (3, NODES[2])]
+)
+def test_who_was_promoted_since_it_was_decided_on_stays(
+    monkeypatch: pytest.MonkeyPatch, naming: int, expected: Address | None
+) -> None:
+    world, asked = World(NODES[0], naming=naming), []
+    monkeypatch.setattr(forced_failover, "ask_nodes", world.nodes)
+    monkeypatch.setattr(forced_failover, "ask_sentinels", world.sentinels)
+    monkeypatch.setattr(
+        forced_failover, "ask_for_failover", lambda _, s: (asked.append(s), ("accepted", ""))[1]
+    )
+    monkeypatch.setattr(
+        forced_failover, "ask_sentinel", lambda _, s: SentinelView(s, NODES[0], flags=BUSY)
+    )
+
+    def force() -> Forced:
+        return force_failover(
+            ACCESS, NODES, expected=expected, clock=lambda: 0.0, sleep=lambda _: None
+        )
+
+    if (naming, expected) == (3, NODES[2]):
+        with pytest.raises(SwitchoverRefused, match=f"name {NODES[0]} by now, not {NODES[2]}"):
+            force()
+        assert asked == []
+    else:
+        assert force().new == NODES[1]
 
 
 def test_a_promotion_that_a_silent_node_hides_for_a_while_is_seen(

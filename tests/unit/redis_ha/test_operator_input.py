@@ -36,6 +36,20 @@ def test_what_is_no_number_of_seconds_is_refused(
     assert f"Invalid value for '{option[1]}'" in capsys.readouterr().err
 
 
+def test_what_is_no_number_at_all_is_named_so(capsys: Said) -> None:
+    assert execute(["monitor", "--interval", "abc"]) == 2
+    assert "'abc' is not a valid number of seconds." in capsys.readouterr().err
+    assert execute(["monitor", "--help"]) == 0
+    assert "--interval SECONDS" in capsys.readouterr().out
+
+
+def test_a_number_of_replicas_is_said_once(capsys: Said) -> None:
+    assert execute(["scale", "3", "--replicas", "2"]) == 2
+    said = capsys.readouterr()
+    assert "Say once how many replicas" in said.err
+    assert said.out == ""
+
+
 def test_every_option_that_is_a_fraction_is_finite() -> None:
     table = CommandTable()
     kinds = (click.FloatRange, click.types.FloatParamType)
@@ -121,9 +135,12 @@ def test_one_that_means_the_same_or_none_is_not(
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.parametrize("stdin", ["closed", "empty"])
 def test_a_rotation_that_nobody_can_confirm_is_wrong_use(
-    monkeypatch: pytest.MonkeyPatch, capsys: Said
+    stdin: str, monkeypatch: pytest.MonkeyPatch, capsys: Said
 ) -> None:
+    if stdin == "closed":
+        monkeypatch.setattr("sys.stdin", None)
     monkeypatch.setattr(rotate.stack_change, "setting_of", lambda *_, default: default)
     monkeypatch.setattr(rotate, "read_outputs", lambda _stack: {})
     assert execute(["rotate", "users"]) == 2

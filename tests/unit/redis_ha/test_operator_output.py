@@ -114,3 +114,36 @@ def test_no_color_is_honoured(
     words = (command, "--follow", "--since", "2026-11-24", "--file", f"sentinel-1={log}")
     shown = on_a_terminal(*words, until="sdown", **wish)
     assert ("\x1b[" in shown) == coloured
+
+
+def in_a_shell(line: str) -> subprocess.CompletedProcess[str]:
+    """Run a line with `redis-ha` standing for the command, without any cluster."""
+    program = f'redis_ha() {{ "{sys.executable}" -m redis_ha "$@"; }}'
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("REDIS_")}
+    return subprocess.run(
+        ["sh", "-c", f"{program}; redis_ha {line}"],
+        capture_output=True, text=True, timeout=60, check=False, env=clean,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("words", ["scale 3", "scale 3 --json", "--help", "monitor --help"])
+def test_an_output_that_is_full_is_said(words: str) -> None:
+    done = in_a_shell(f"{words} >/dev/full")
+    assert done.returncode == 1
+    *_, last = done.stderr.splitlines()
+    assert last == "redis-ha: can't write the output: No space left on device"
+    assert "unexpected" not in done.stderr
+
+
+@pytest.mark.parametrize("words", ["scale 3 --json", "scale 3", "maintenance due --help"])
+def test_nobody_has_to_listen(words: str) -> None:
+    done = in_a_shell(f"{words} >&-")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "unexpected" not in done.stderr
+
+
+def test_a_log_is_followed_for_nobody(tmp_path: Path) -> None:
+    log = tmp_path / "sentinel-1.log"
+    log.write_text("".join(f"{line}\n" for line in LINES))
+    done = in_a_shell(f"logs --since 2026-11-24 --file sentinel-1={log} >&-")
+    assert (done.returncode, done.stderr) == (0, "")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from backup_worker import config as worker_settings
 from redis_ha import backup_report, environment
-from redis_ha.cli.env import env_lines, without_secrets
+from redis_ha.cli.env import without_secrets
 from redis_ha.cli.failover import hopeless
 from redis_ha.cli.scale import steps
 from redis_ha.connection import Address, Credentials
@@ -21,6 +21,7 @@ from redis_ha.findings import State
 from redis_ha.permissions import hashed, refused_login
 from redis_ha.picture import draw, last_failover, rows
 from redis_ha.prediction import predict
+from redis_ha.readiness import judge_readiness
 from redis_ha.round_trip import Samples
 from redis_ha.site import Member, Site, declared, named, numbered_sentinels
 from redis_ha.stack import explain_failure, site_of
@@ -129,16 +130,6 @@ def test_settings_may_name_nodes_and_containers() -> None:
         declared(values | {"REDIS_NODE_PORT_1": "none"})
 
 
-NAMES = st.from_regex(r"REDIS_[A-Z]{1,8}", fullmatch=True)
-VALUES = st.text(st.characters(codec="ascii", exclude_categories=["C"], exclude_characters="'"))
-
-
-@given(st.dictionaries(NAMES, VALUES), st.booleans())
-def test_written_settings_are_read_back(settings: dict[str, str], export: bool) -> None:
-    text = env_lines(settings, export=export)
-    assert environment.parse_env_file(text, name="x") == settings
-
-
 def test_no_secret_is_shown_unasked() -> None:
     shown = without_secrets({"REDIS_PASSWORD": "p", "REDISCLI_AUTH": "p", "REDIS_USERNAME": "u"})
     assert shown == {"REDIS_USERNAME": "u"}
@@ -190,8 +181,12 @@ def test_a_login_is_refused_for_one_of_three_reasons() -> None:
     assert refused_login(login, account | {"flags": ["on", "nopass"], "passwords": []}) == ""
     assert "exist" in refused_login(login, {})
     assert "off" in refused_login(login, account | {"flags": ["off"]})
-    assert "password" in refused_login(login, account | {"passwords": [hashed("q")]})
+    other = refused_login(login, account | {"passwords": [hashed("q")]})
+    assert "password" in other
     assert hashed("p") not in repr(login)
+    survey = with_node(HEALTHY, 1, lacks=(Lack("replica", other),))
+    reasons = [finding.reason for finding in judge_readiness(survey)]
+    assert "user 'replica' has another password here" in reasons
 
 
 def test_the_backup_s_word_is_read_and_its_absence_told() -> None:

@@ -14,6 +14,7 @@ from redis_ha.switchover_rules import (
     Scene,
     behind,
     electable,
+    is_lasting,
     obstacle,
     outlasting_pause,
     promoted,
@@ -67,6 +68,9 @@ OBSTACLES = {
     ),
     "a candidate syncs": replace(READY, candidates=(replace(REPLICA, syncing=True),)),
     "a candidate follows another": replace(READY, candidates=(replace(REPLICA, master=C),)),
+    "a sentinel has old news of a candidate": replace(
+        READY, listed=(Listed(B, UP), Listed(B, UP, role="master"))
+    ),
     "a candidate is a master": replace(READY, candidates=(replace(REPLICA, role="master"),)),
 }
 
@@ -74,6 +78,14 @@ OBSTACLES = {
 @pytest.mark.parametrize("scene", OBSTACLES.values(), ids=OBSTACLES.keys())
 def test_an_obstacle_is_named(scene: Scene) -> None:
     assert obstacle(scene)
+
+
+def test_old_news_of_a_candidate_pass_and_those_of_others_do_not_matter() -> None:
+    old = replace(READY, listed=(Listed(B, UP, role="master"), Listed(C, UP)))
+    assert obstacle(old) == f"a sentinel still takes {B} for a master"
+    assert not is_lasting(old)
+    down = Listed(Address("10.0.0.9", 9), UP | {"s_down"}, role="master")
+    assert obstacle(replace(READY, listed=(Listed(B, UP), down))) == ""
 
 
 @given(st.integers(0, 200), st.integers(0, 200))

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,102 @@ def test_help_names_every_command(tmp_path: Path, script: str) -> None:
     assert shown.returncode == 0
     first_words = [line.split()[0] for line in shown.stdout.splitlines() if line.startswith("  ")]
     assert tuple(first_words) == COMMANDS[script]
+
+
+EVERY = [(script, command) for script, commands in COMMANDS.items() for command in commands]
+NEVER_CALLED = ("docker", "make", "redis-ha", "backup-worker")
+
+
+@pytest.fixture
+def called(tmp_path: Path) -> Path:
+    """Put a cluster's settings there, and programs that only note that they were called."""
+    programs = tmp_path / ".venv" / "bin"
+    programs.mkdir(parents=True)
+    (tmp_path / ".redis-ha").mkdir()
+    (tmp_path / ".redis-ha" / "env").write_text("export REDIS_SENTINEL_HOST_1=x\n")
+    noted = tmp_path / "called"
+    noted.touch()
+    for name in NEVER_CALLED:
+        (programs / name).write_text(f'#!/bin/sh\necho {name} "$@" >>{noted}\n')
+        (programs / name).chmod(0o755)
+    return noted
+
+
+@pytest.mark.parametrize("words", [("--help",), ("-h",), ("latest", "--help")])
+@pytest.mark.parametrize(("script", "command"), EVERY)
+def test_help_of_a_command_does_nothing(
+    tmp_path: Path, called: Path, script: str, command: str, words: tuple[str, ...]
+) -> None:
+    shown = run(tmp_path, script, command, *words)
+    assert (shown.returncode, called.read_text()) == (0, "")
+    assert shown.stdout.startswith("Usage")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("stop", "now"),
+        ("stop", "redis-1"),
+        ("restart", "redis-1"),
+        ("restart", "--force"),
+        ("scale", "3", "4"),
+        ("backup", "a.rdb", "b.rdb"),
+        ("backup", "--output"),
+        ("setup", "replicas"),
+        ("setup", "--stack=dev"),
+    ],
+)
+def test_words_that_mean_nothing_are_refused_before_anything_is_done(
+    tmp_path: Path, called: Path, words: tuple[str, ...]
+) -> None:
+    shown = run(tmp_path, "redis-ha-setup.sh", *words)
+    assert (shown.returncode, called.read_text()) == (2, "")
+    assert words[-1] in shown.stderr
+
+
+def test_status_refuses_what_redis_ha_refuses(tmp_path: Path, called: Path) -> None:
+    program = called.parent / ".venv" / "bin" / "redis-ha"
+    source = SCRIPTS.parents[1]
+    program.write_text(f'#!/bin/sh\nPYTHONPATH={source} exec {sys.executable} -m redis_ha "$@"\n')
+    shown = run(tmp_path, "redis-ha-setup.sh", "status", "now")
+    assert shown.returncode == 2
+    assert "now" in shown.stderr
+
+
+@pytest.mark.parametrize("path", ["/missing/dump.rdb", "dump.rdb", "backups/dump"])
+def test_a_file_to_restore_that_is_not_there_is_said(
+    tmp_path: Path, called: Path, path: str
+) -> None:
+    shown = run(tmp_path, "redis-ha-setup.sh", "restore", path, "--yes")
+    assert (shown.returncode, called.read_text()) == (2, "")
+    assert f"there is no file {path}" in shown.stderr
+
+
+def test_files_snapshots_and_options_are_restored(tmp_path: Path, called: Path) -> None:
+    (tmp_path / "dump.rdb").touch()
+    for words in (
+        ("dump.rdb", "--yes"),
+        ("latest",),
+        ("--resume",),
+        ("20261124T083000Z-1a2b3c4d",),
+    ):
+        assert run(tmp_path, "redis-ha-setup.sh", "restore", *words).returncode == 0
+    assert called.read_text().splitlines() == [
+        "backup-worker restore --from dump.rdb --yes",
+        "backup-worker restore latest",
+        "backup-worker restore --resume",
+        "backup-worker restore 20261124T083000Z-1a2b3c4d",
+    ]
+
+
+def test_settings_and_replicas_reach_make(tmp_path: Path, called: Path) -> None:
+    assert run(tmp_path, "redis-ha-setup.sh", "setup", "replicas=3", "a=b").returncode == 0
+    assert run(tmp_path, "redis-ha-setup.sh", "scale", "3").returncode == 0
+    lines = called.read_text().splitlines()
+    assert [line.rpartition(" up ")[2] for line in lines] == [
+        "SET=replicas=3 a=b",
+        "SET=replicas=3",
+    ]
 
 
 @pytest.mark.parametrize("script", COMMANDS)
