@@ -104,12 +104,15 @@ class Process:
 
     @property
     def server_pid(self) -> int | None:
-        """Return the pid of the server itself; None while a supervisor has started none."""
+        """Return the pid of the server itself; None while a supervisor has started none.
+
+        A sentinel's supervisor has a witness as well, which may be the older one of the two.
+        """
         if not self.guarded:
             return self._pid
-        children = Path(f"/proc/{self._pid}/task/{self._pid}/children")
-        with suppress(OSError, IndexError):
-            return int(children.read_text().split()[0])
+        with suppress(OSError):
+            children = Path(f"/proc/{self._pid}/task/{self._pid}/children").read_text().split()
+            return next((int(pid) for pid in children if _is_server(pid)), None)
         return None
 
     @property
@@ -137,3 +140,8 @@ class Process:
             if stat.read_text().rpartition(")")[2].split()[0] == "T":
                 return
             time.sleep(0.005)
+
+
+def _is_server(pid: str) -> bool:
+    """Say so once a child has become one: before that it is still called as its parent."""
+    return Path(f"/proc/{pid}/comm").read_text().startswith(("redis-", "valkey-"))
