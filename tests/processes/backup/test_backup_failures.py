@@ -120,7 +120,7 @@ def test_without_a_healthy_replica_the_master_is_left_alone(worker: WorkerComman
 def test_a_wrong_password_is_told(worker: WorkerCommand) -> None:
     done = worker.run("snapshot", settings={"REDIS_BACKUP_PASSWORD": "wrong"})
     assert done.returncode == 6
-    assert "invalid username-password pair" in complaint(done)
+    assert "the user or the password is wrong" in complaint(done)
     assert "wrong" not in complaint(done).replace("wrong number", "")
 
 
