@@ -26,16 +26,21 @@ def folder(process: Process) -> Path:
     return process.directory / "config"
 
 
-def write(process: Process, **texts: str) -> str:
-    """Change files of a node, the manifest last; return what the stack's output would name them."""
+def write(process: Process, *, torn: int = 0, **texts: str) -> str:
+    """Change files of a node, the manifest last; return what the stack's output would name them.
+
+    Of what is `torn` so many characters lack in the end.
+    """
     config = folder(process)
-    for name, text in texts.items():
-        (config / name.replace("_", ".")).write_text(text)
-    listed = {
+    changed = {name.replace("_", "."): text for name, text in texts.items()}
+    for name, text in changed.items():
+        (config / name).write_text(text[: len(text) - torn])
+    there = {
         str(path.relative_to(config)): path.read_text()
-        for path in sorted(config.rglob("*"))
+        for path in config.rglob("*")
         if path.is_file() and path.name != "manifest.json"
     }
+    listed = dict(sorted((there | changed).items()))
     (config / "manifest.json").write_text(manifest(listed))
     return digest(manifest(listed))
 
@@ -130,10 +135,8 @@ def test_a_master_killed_after_that_is_replaced_and_followed(watched: Cluster) -
 
 def test_torn_files_change_nothing_until_they_are_whole(watched: Cluster) -> None:
     node = watched.data_nodes[0]
-    conf = read(node, "redis.conf")
-    expected = write(node, redis_conf=conf.replace("maxmemory 64mb", "maxmemory 96mb"))
-    whole = read(node, "redis.conf")
-    (folder(node) / "redis.conf").write_text(whole[:-20])
+    whole = read(node, "redis.conf").replace("maxmemory 64mb", "maxmemory 96mb")
+    expected = write(node, redis_conf=whole, torn=20)
     with pytest.raises(Exception, match="not applied within"):
         wait_until_applied(site(watched), {node.name: expected}, patience=3)
     with node.client() as client:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import gc
 import json
 import subprocess
+import time
 import warnings
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -34,6 +36,24 @@ class Docker:
         """What docker knows about something."""
         found: dict[str, Any] = json.loads(self("inspect", name))[0]
         return found
+
+    @contextmanager
+    def events(self, *containers: str) -> Iterator[list[str]]:
+        """Tell, after the block, what became of containers in it: `NAME ACTION`.
+
+        Heard as it happens: the engine remembers no more than 256 events of everybody's.
+        """
+        words = ["docker", "events", "--since", str(time.time())]
+        words += [word for name in containers for word in ("--filter", f"container={name}")]
+        words += ["--format", "{{.Actor.Attributes.name}} {{.Action}}"]
+        heard: list[str] = []
+        with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as listening:
+            try:
+                yield heard
+            finally:
+                time.sleep(1.0)  # as long as the last one may be on its way
+                listening.terminate()
+                heard += listening.communicate()[0].splitlines()
 
     def names(self) -> set[str]:
         """All containers of these tests, running or not."""
