@@ -10,6 +10,7 @@ from redis_ha import picture
 from redis_ha.backup_report import BackupReport, ask_backup
 from redis_ha.cli import output
 from redis_ha.cli.cluster import json_option, stack_option, the_site
+from redis_ha.locating import nobody_answers
 from redis_ha.readiness import promotable
 from redis_ha.survey import NodeSurvey, SentinelSurvey, Survey
 from redis_ha.surveying import take_survey
@@ -44,7 +45,7 @@ def command(stack: str | None, as_json: bool) -> None:
         output.print_table((), picture.rows(survey))
         click.echo("\t".join(("backup", *_backup_cells(backup))))
     if not survey.answering:
-        raise click.exceptions.Exit(6)
+        raise nobody_answers(site, [sentinel.view for sentinel in survey.sentinels])
     if not _as_it_should_be(survey):
         raise click.exceptions.Exit(1)
 
