@@ -34,6 +34,11 @@ def ok(check: str, reason: str) -> Finding:
     return Finding(check, State.OK, reason)
 
 
+def bad(check: str, reason: str, *, remedy: str) -> Finding:
+    """Build the finding of a check of the whole cluster that failed."""
+    return Finding(check, State.BAD, reason, remedy)
+
+
 def worst(findings: Iterable[Finding]) -> State:
     """Return the worst state; OK when there are none."""
     return max((finding.state for finding in findings), default=State.OK)

@@ -68,8 +68,7 @@ class BaseClient:
         return cls(environment.app, environment.pool, **preferences)
 
     def _call(self, timeout: float | None, *, repeatable: bool) -> Call:
-        if self._closed:
-            self._refuse_if_closed()
+        self._refuse_if_closed()
         seconds = self._preferences.timeout if timeout is None else bounded(timeout)
         return Call(seconds, repeatable=repeatable).within(current())
 

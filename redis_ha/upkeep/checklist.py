@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from redis_ha.backup_report import BackupReport, Snapshot
-from redis_ha.findings import Finding, State, settle
+from redis_ha.findings import Finding, State, bad, settle
 from redis_ha.readiness import is_ready, judge_readiness
 from redis_ha.stats import Stats
 from redis_ha.survey import Survey
@@ -84,20 +84,16 @@ def is_passed(findings: Sequence[Finding]) -> bool:
     return all(finding.state in (State.OK, State.WARNING) for finding in findings)
 
 
-def _bad(check: str, reason: str, *, remedy: str) -> Finding:
-    return Finding(check, State.BAD, reason, remedy)
-
-
 def _sentinels(survey: Survey) -> Iterator[Finding]:
     known, answering = survey.sentinels, survey.answering
     if len(known) < LEAST_SENTINELS or len(known) % 2 == 0:
         remedy = "run three, or another odd number above"
-        yield _bad("sentinels", f"there are {len(known)}", remedy=remedy)
+        yield bad("sentinels", f"there are {len(known)}", remedy=remedy)
     if len(answering) < len(known):
         silent = [sentinel for sentinel in known if not sentinel.answers]
         why = ", ".join(f"{survey.name(s.address)}: {s.view.problem}" for s in silent)
         reason = f"{len(answering)} of {len(known)} answer; {why}"
-        yield _bad("sentinels", reason, remedy="see `redis-ha status`")
+        yield bad("sentinels", reason, remedy="see `redis-ha status`")
 
 
 def _quorum(survey: Survey) -> Iterator[Finding]:
@@ -105,12 +101,12 @@ def _quorum(survey: Survey) -> Iterator[Finding]:
     quorums = {sentinel.quorum for sentinel in survey.answering}
     if quorums and min(quorums) < majority:
         reason = f"{min(quorums)} of {len(survey.sentinels)} may call the master down"
-        yield _bad("quorum", reason, remedy=f"set it to {majority}")
+        yield bad("quorum", reason, remedy=f"set it to {majority}")
     troubles = judge_readiness(survey)
     if not is_ready(troubles):
         worst = next(t for t in troubles if t.state not in (State.OK, State.WARNING))
         reason = f"a failover would not work now: {worst.check}: {worst.reason}"
-        yield _bad("quorum", reason, remedy="see `redis-ha ready`")
+        yield bad("quorum", reason, remedy="see `redis-ha ready`")
 
 
 def _tested(facts: Facts, check: str, fault: str) -> Iterator[Finding]:
@@ -128,12 +124,12 @@ def _tested(facts: Facts, check: str, fault: str) -> Iterator[Finding]:
 
 def _newest(deed: Deed | None, check: str, how: str, now: datetime) -> Finding:
     if deed is None:
-        return _bad(check, "there is no record of it for this cluster", remedy=how)
+        return bad(check, "there is no record of it for this cluster", remedy=how)
     when = f"{deed.at:%Y-%m-%d}: {deed.evidence}"
     if not deed.passed:
-        return _bad(check, f"it failed on {when}", remedy=f"find out why, then {how}")
+        return bad(check, f"it failed on {when}", remedy=f"find out why, then {how}")
     if now - deed.at > TESTED_WITHIN:
-        return _bad(check, f"more than {TESTED_WITHIN.days} days ago, on {when}", remedy=how)
+        return bad(check, f"more than {TESTED_WITHIN.days} days ago, on {when}", remedy=how)
     return Finding(check, State.OK, when)
 
 
@@ -141,7 +137,7 @@ def _baselines(facts: Facts) -> Iterator[Finding]:
     stats = facts.stats
     if stats.availability < 1.0 or not stats.latency.samples:
         reason = stats.problem or "no round trip could be measured"
-        yield _bad("baselines", reason, remedy="see `redis-ha stats`")
+        yield bad("baselines", reason, remedy="see `redis-ha stats`")
     elif not facts.recorded:
         yield Finding("baselines", State.UNKNOWN, "measured, not recorded", "give --report FOLDER")
 

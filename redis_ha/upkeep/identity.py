@@ -6,15 +6,12 @@ anew at the same addresses has none of the old one's.
 """
 
 from collections.abc import Iterable
-
-import redis
+from typing import Any
 
 from redis_ha.connection import Address
-from redis_ha.discovery import Access, at_once
+from redis_ha.discovery import NO_ANSWER, Access, asking, at_once
 from redis_ha.permissions import pairs
 from redis_ha.survey import Survey
-
-_FAILURES = (redis.RedisError, OSError, KeyError, ValueError, TypeError)
 
 
 def identity_of(survey: Survey) -> tuple[str, ...]:
@@ -31,12 +28,16 @@ def ask_identity(access: Access) -> tuple[str, ...]:
 
 def _ask(access: Access, sentinel: Address) -> list[str]:
     try:
-        with access.connect(sentinel) as client:
-            rows = client.execute_command("SENTINEL", "SENTINELS", access.master_name)
-            own = client.execute_command("SENTINEL", "MYID")
-            return [str(own), *(str(pairs(row)["runid"]) for row in rows)]
-    except _FAILURES:
+        with asking(access, sentinel) as client:
+            return _told(client, access.master_name)
+    except NO_ANSWER:
         return []
+
+
+def _told(client: Any, master_name: str) -> list[str]:
+    rows = client.execute_command("SENTINEL", "SENTINELS", master_name)
+    own = client.execute_command("SENTINEL", "MYID")
+    return [str(own), *(str(pairs(row)["runid"]) for row in rows)]
 
 
 def _ids(found: Iterable[str]) -> tuple[str, ...]:

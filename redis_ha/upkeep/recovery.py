@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from redis_ha.backup_report import BackupReport, Snapshot
-from redis_ha.findings import Finding, State
+from redis_ha.findings import Finding, State, bad
 from redis_ha.upkeep.record import AHEAD
 
 # As `backup-worker list` says it.
@@ -17,9 +17,9 @@ def judge_backup(backup: BackupReport) -> Iterator[Finding]:
         yield Finding("backup", State.UNKNOWN, backup.absent, "set a backup up")
         return
     for trouble in backup.troubles:
-        yield _bad("backup", trouble, remedy="see `backup-worker status`")
+        yield bad("backup", trouble, remedy="see `backup-worker status`")
     if backup.snapshot is None:
-        yield _bad("backup", "there is no snapshot", remedy="see `backup-worker status`")
+        yield bad("backup", "there is no snapshot", remedy="see `backup-worker status`")
 
 
 def judge_recovery(backup: BackupReport) -> Iterator[Finding]:
@@ -28,10 +28,10 @@ def judge_recovery(backup: BackupReport) -> Iterator[Finding]:
         yield Finding("recovery tested", State.UNKNOWN, backup.absent, "set a backup up")
     elif backup.proof_age is None:
         reason = "no snapshot was read back and loaded"
-        yield _bad("recovery tested", reason, remedy="run `backup-worker verify latest`")
+        yield bad("recovery tested", reason, remedy="run `backup-worker verify latest`")
     elif backup.interval and backup.proof_age > 2 * backup.interval:
         reason = f"the last was {backup.proof_age / 3600:.1f} h ago"
-        yield _bad("recovery tested", reason, remedy="see `backup-worker status`")
+        yield bad("recovery tested", reason, remedy="see `backup-worker status`")
 
 
 def proven_text(backup: BackupReport, snapshots: Sequence[Snapshot] | str, *, now: datetime) -> str:
@@ -49,7 +49,3 @@ def proven_text(backup: BackupReport, snapshots: Sequence[Snapshot] | str, *, no
 
 def _is_proven(snapshot: Snapshot, now: datetime) -> bool:
     return snapshot.state == _PROVEN and snapshot.taken_at <= (now + AHEAD).timestamp()
-
-
-def _bad(check: str, reason: str, *, remedy: str) -> Finding:
-    return Finding(check, State.BAD, reason, remedy)

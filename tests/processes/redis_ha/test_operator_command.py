@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from hashlib import sha256
+from typing import Any
 
 import pytest
 
@@ -224,16 +225,21 @@ def test_a_restarted_cluster_s_forgotten_replica_is_a_zombie(
     cluster.wait_for(named, 15.0)
 
 
-def test_monitor_says_a_line_each_time_and_ends_cleanly_when_interrupted(
-    cluster: Cluster, operator: OperatorCommand
-) -> None:
+def monitoring(operator: OperatorCommand) -> tuple["subprocess.Popen[str]", dict[str, Any]]:
+    """Start `monitor` and return it with the first line that it said."""
     process = subprocess.Popen(
         [sys.executable, "-m", "redis_ha", "monitor", "--interval", "0.3", "--json"],
         env=operator.environment, cwd=operator.directory, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     assert process.stdout is not None
-    first = json.loads(process.stdout.readline())
+    return process, json.loads(process.stdout.readline())
+
+
+def test_monitor_says_a_line_each_time_and_ends_cleanly_when_interrupted(
+    cluster: Cluster, operator: OperatorCommand
+) -> None:
+    process, first = monitoring(operator)
     assert (first["health"], first["agreeing"]) == ("healthy", 3)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=20)
@@ -249,13 +255,8 @@ def test_monitor_says_a_line_each_time_and_ends_cleanly_when_interrupted(
 
 
 def test_monitor_sums_up_when_it_is_terminated(operator: OperatorCommand) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "redis_ha", "monitor", "--interval", "0.3", "--json"],
-        env=operator.environment, cwd=operator.directory, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
-    assert process.stdout is not None
-    assert json.loads(process.stdout.readline())["agreeing"] == 3
+    process, first = monitoring(operator)
+    assert first["agreeing"] == 3
     process.terminate()
     out, err = process.communicate(timeout=30)
     assert process.returncode == 143, err
