@@ -314,9 +314,15 @@ class Witness:
 
         pause = str(int(mind.HOLD_SECONDS * 1000))
         old.send("CLIENT", "PAUSE", pause, "WRITE", on_reply=answered)
-        old.send("REPLICAOF", new.host, str(new.port), on_reply=answered)
-        old.send("CONFIG", "REWRITE", on_reply=answered)
-        old.send("CLIENT", "UNPAUSE", on_reply=answered)
+
+        def follows(reply: Any) -> None:
+            answered(reply)
+            # Refused, as while it loads: let the pause run, it is fenced again before its end.
+            if isinstance(reply, str) and reply.startswith("OK"):
+                old.send("CONFIG", "REWRITE", on_reply=answered)
+                old.send("CLIENT", "UNPAUSE", on_reply=answered)
+
+        old.send("REPLICAOF", new.host, str(new.port), on_reply=follows)
 
     def _tell(self, decision: mind.Decision) -> None:
         fields: dict[str, Any] = {"reason": decision.reason}
