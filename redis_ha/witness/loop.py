@@ -92,8 +92,10 @@ class Witness:
         self._core = _make_core(settings, now)
         self._selector = selectors.DefaultSelector()
         self._registered: dict[Link, tuple[socket.socket, bool]] = {}
-        # Why somebody doesn't let us in, so that it is said once and not each second.
+        # Why somebody doesn't let us in, so that it is said once and not each second ...
         self._said: dict[Link, str] = {}
+        # ... and what it refused since it did.
+        self._refusals: dict[Address, set[str]] = {}
         self._answered_at: dict[Link, float] = {}
         self._poll_at = self._sentinels_at = now
         self._lost_at = self._died_at = now
@@ -158,6 +160,8 @@ class Witness:
 
     def _connection_changed(self, link: Link, news: News, now: float) -> None:
         if news is News.OPENED:
+            self._said.pop(link, None)
+            self._refusals.pop(link.address, None)
             if link.address in self._nodes:
                 # Apart: where the second is not allowed the first must still do.
                 for channel in (channels.VOTES, channels.QUESTIONS):
@@ -254,7 +258,11 @@ class Witness:
         self._core.note(event, time.monotonic())
 
     def _complain(self, address: Address, reply: Any) -> None:
-        if isinstance(reply, Refusal):
+        if not isinstance(reply, Refusal):
+            return
+        said = self._refusals.setdefault(address, set())
+        if reply.text not in said:
+            said.add(reply.text)
             self._log.warning("command-refused", by=str(address), reason=reply.text)
 
     def _act(self, decision: mind.Decision) -> None:
