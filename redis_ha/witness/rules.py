@@ -59,7 +59,7 @@ def obstacle(
     views = evidence.words(now, since)
     return (
         _at_the_sentinels(views, around, death)
-        or _sentinels_turn(evidence, views)
+        or _sentinels_turn(evidence, around, views)
         or _isolated(evidence, death, since)
         or _at_the_survivors(evidence, death, since, now)
     )
@@ -83,17 +83,23 @@ def _at_the_sentinels(views: list[SentinelView], around: Surroundings, death: De
     return ""
 
 
-def _sentinels_turn(evidence: Evidence, views: list[SentinelView]) -> str:
+def _sentinels_turn(evidence: Evidence, around: Surroundings, views: list[SentinelView]) -> str:
     """Once Sentinel acts by itself, whoever asks as well makes it two failovers."""
+    late, unknown = [], 0
     for view in views:
         word = evidence.sentinels[view.sentinel]
         if view.master is None or word is None:
+            # It may have found the master down as well, and lead already.
+            unknown += 1
             continue
-        if view.flags & {"o_down", "s_down"}:
+        if "o_down" in view.flags:
             return f"{view.sentinel} takes the master for down: Sentinel acts by itself"
-        if word.silence >= view.down_after - SENTINELS_TURN_SECONDS:
-            return f"{view.sentinel} has not heard the master for {word.silence:.1f} s"
-    return ""
+        if "s_down" in view.flags or word.silence >= view.down_after - SENTINELS_TURN_SECONDS:
+            late.append(str(view.sentinel))
+    # One that alone lost the master begins nothing: its quorum is a majority, as the planner asks.
+    if not late or len(late) + unknown < around.majority:
+        return ""
+    return f"{', '.join(late)} missed the master for so long that Sentinel may act by itself"
 
 
 def _isolated(evidence: Evidence, death: Death, since: float) -> str:
