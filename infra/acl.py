@@ -83,7 +83,7 @@ USERS: tuple[AclUser, ...] = (
         # It may make a data node follow another: an old master that is back beside its successor.
         data=f"resetkeys resetchannels &__redis-ha__:witness {_ASK_WITNESSES} -@all +subscribe "
         "+publish +info +client|pause +client|unpause +replicaof +config|rewrite",
-        sentinel="resetkeys resetchannels -@all +sentinel|master +sentinel|failover",
+        sentinel="resetkeys resetchannels -@all +info +sentinel|master +sentinel|failover",
     ),
     AclUser("operator", data=EVERYTHING, sentinel=EVERYTHING),
 )

@@ -54,6 +54,7 @@ WITNESS_AT_NODES: tuple[Command, ...] = (
     ("CONFIG", "REWRITE"),
 )
 WITNESS_AT_SENTINELS: tuple[Command, ...] = (
+    ("INFO", "sentinel"),
     ("SENTINEL", "MASTER", "mymaster"),
     ("SENTINEL", "FAILOVER", "mymaster"),
 )

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from redis_ha.connection import Address
 from redis_ha.discovery import SentinelView, majority_master
 from redis_ha.failover_request import Request, asking_order, request_state
-from redis_ha.witness.evidence import LONG_AGO, Answered, Event, Evidence, noted
+from redis_ha.witness.evidence import LONG_AGO, Answered, Event, Evidence, Looked, noted
 from redis_ha.witness.rules import Surroundings, find_heir, obstacle, over, tally
 from redis_ha.witness.vote import Death, Vote
 
@@ -20,6 +20,10 @@ GIVEN_SECONDS, NONCE_SECONDS = 0.3, 0.4
 # ... so that it can't be used after both; it binds its giver for a second (s) more, in which
 # whatever was asked for shows at the sentinels.
 GRANT_SECONDS = GIVEN_SECONDS + NONCE_SECONDS + 1.0
+# A sentinel that is to be asked says within this (s) how it is, or the next one is asked ...
+PATIENCE_SECONDS = 0.1
+# ... and what it said is good for so long (s): it may stall a moment later.
+FIT_SECONDS = 0.05
 # Votes are repeated, for who starts or connects late.
 _REPEAT_SECONDS = 0.1
 _FENCE_AGAIN_SECONDS = 0.5
@@ -38,12 +42,34 @@ class Say:
 
 
 @dataclass(frozen=True)
+class Look:
+    """See how the sentinel is that is to be asked; `at` comes back with the answer.
+
+    One in TILT mode, or stalled, would take the request up when that is over, perhaps against
+    the next master.
+    """
+
+    sentinel: Address
+    at: float
+    reason: str = "it is the next to be asked"
+
+
+@dataclass(frozen=True)
+class PassOver:
+    """This sentinel isn't asked, or said no: the next one is."""
+
+    sentinel: Address
+    reason: str
+
+
+@dataclass(frozen=True)
 class Ask:
-    """Send SENTINEL FAILOVER to this sentinel, and to no other."""
+    """Send SENTINEL FAILOVER to this sentinel, and to no other; `at` comes back with the answer."""
 
     sentinel: Address
     death: Death
     reason: str
+    at: float
 
 
 @dataclass(frozen=True)
@@ -109,7 +135,7 @@ class Fence:
     reason: str
 
 
-Decision = Say | Ask | Verdict | StandBy | Withdraw | Done | Lead | Hold | Fence
+Decision = Say | Look | PassOver | Ask | Verdict | StandBy | Withdraw | Done | Lead | Hold | Fence
 
 
 @dataclass(frozen=True)
@@ -131,6 +157,14 @@ class Case:
     nonce: str
     nonce_at: float
     tried: frozenset[int] = frozenset()
+    # Who isn't fit or said no under the present grant: nothing was begun there.
+    refused: frozenset[Address] = frozenset()
+    # Who didn't answer a look at once; asked after the others.
+    late: frozenset[Address] = frozenset()
+    look: Look | None = None
+    # What came of that look, and when: why the sentinel isn't fit, "" where it is; None while open.
+    unfit: str | None = None
+    looked_at: float = 0.0
     request: Request | None = None
     requested_at: float = 0.0
     said: Vote | None = None
@@ -171,9 +205,10 @@ class Core:
     def note(self, event: Event, now: float) -> None:
         """Take in an event; `decide` is to be called after it."""
         self.evidence = noted(self.evidence, event, now)
-        if isinstance(event, Answered) and self.case and self.case.request:
-            request = replace(self.case.request, answer=event.answer, text=event.text)
-            self.case = replace(self.case, request=request)
+        if isinstance(event, Answered) and self.case:
+            self.case = _answered(self.case, event)
+        if isinstance(event, Looked) and self.case and self.case.look == Look(*event.look):
+            self.case = replace(self.case, unfit=event.problem, looked_at=now)
 
     @property
     def asked(self) -> bool:
@@ -226,8 +261,8 @@ class Core:
             return
         case = self._granting(replace(case, standing_by=""), now)
         self.case = case = self._say(case, dead=True, now=now, reason="the master's process died")
-        if self._may_ask(case, now):
-            self._ask(case, now)
+        if self._my_turn(case, now):
+            self._approach(case, now)
 
     def _ended(self, case: Case, now: float) -> bool:
         """Close a case whose master answers again or has a successor."""
@@ -285,7 +320,9 @@ class Core:
             return case
         tried = frozenset() if voters <= case.tried else case.tried
         self.grant = Grant(min(voters - tried), case.death, now)
-        return replace(case, tried=tried | {self.grant.number})
+        tried |= {self.grant.number}
+        nobody = frozenset[Address]()
+        return replace(case, tried=tried, refused=nobody, late=nobody, look=None, unfit=None)
 
     def _granted(self, case: Case, now: float) -> int | None:
         """Return whom this witness lets ask, as long as that may still be used."""
@@ -319,25 +356,59 @@ class Core:
     def _votes(self, case: Case, now: float) -> dict[int, Vote]:
         return tally(self.evidence, self.around, case.death, nonce=case.nonce, now=now)
 
-    def _may_ask(self, case: Case, now: float) -> bool:
-        used = case.request is not None and case.requested_at >= self.grant.at
+    def _my_turn(self, case: Case, now: float) -> bool:
+        used = (
+            case.request is not None
+            and case.requested_at >= self.grant.at
+            and case.request.answer != "refused"
+        )
         gone = self.evidence.nodes[case.death.master].gone
-        if used or not gone or self._granted(case, now) != self.around.me:
-            return False
+        return gone and not used and self._granted(case, now) == self.around.me
+
+    def _may_ask(self, case: Case, now: float) -> bool:
         votes = self._votes(case, now).values()
         grants = 1 + sum(vote.granted == self.around.me for vote in votes)
         return grants >= self.around.majority
 
-    def _ask(self, case: Case, now: float) -> None:
-        """Ask the sentinel that anybody else would ask: there two requests become one failover."""
+    def _approach(self, case: Case, now: float) -> None:
+        """See how the next sentinel is, meanwhile the grants come in, then ask it at once.
+
+        Everything is judged anew after the look: a master that is back is not failed over.
+        """
+        look = case.look
+        if look is not None and case.unfit is None:
+            if now - look.at <= PATIENCE_SECONDS:
+                return
+            self._out.append(PassOver(look.sentinel, "it doesn't answer at once"))
+            case = replace(case, late=case.late | {look.sentinel})
+        elif look is not None and case.unfit:
+            self._out.append(PassOver(look.sentinel, case.unfit))
+            case = replace(case, refused=case.refused | {look.sentinel})
+        elif look is not None and not self._may_ask(case, now):
+            return
+        elif look is not None and now - case.looked_at <= FIT_SECONDS:
+            self._ask(case, look.sentinel, now)
+            return
+        self.case = self._look(replace(case, look=None, unfit=None), now)
+
+    def _look(self, case: Case, now: float) -> Case:
+        """Take the sentinel that anybody else would take: two requests there are one failover."""
         views = self.evidence.words(now, case.since)
         old = case.death.master
         order = asking_order(views, master=old, data_nodes=tuple(self.evidence.nodes))
-        sentinel = next(view.sentinel for view in order if view.master == old)
+        left = [v.sentinel for v in order if v.master == old and v.sentinel not in case.refused]
+        if not left:
+            return case
+        look = Look(min(left, key=lambda sentinel: sentinel in case.late), now)
+        self._out.append(look)
+        return replace(case, look=look)
+
+    def _ask(self, case: Case, sentinel: Address, now: float) -> None:
         witnesses = sorted({self.around.me, *self._votes(case, now)})
-        self._out.append(Ask(sentinel, case.death, f"witnesses {witnesses} saw the master die"))
+        reason = f"witnesses {witnesses} saw the master die"
+        self._out.append(Ask(sentinel, case.death, reason, at=now))
         request = Request(sentinel, "vanished", text="no reply yet")
-        self.case = replace(case, request=request, requested_at=now)
+        self.case = replace(case, request=request, requested_at=now, look=None, unfit=None)
 
     def _fence(self, duty: Duty, now: float) -> None:
         contact = self.evidence.nodes[duty.old]
@@ -367,3 +438,13 @@ class Core:
 
     def _words(self, now: float) -> list[SentinelView]:
         return self.evidence.words(now, LONG_AGO)
+
+
+def _answered(case: Case, event: Answered) -> Case:
+    """Take in the answer to the present request; one to an earlier says nothing about this."""
+    request = case.request
+    if request is None or (request.sentinel, case.requested_at) != (event.sentinel, event.at):
+        return case
+    no = {request.sentinel} if event.answer == "refused" else set()
+    request = replace(request, answer=event.answer, text=event.text)
+    return replace(case, request=request, refused=case.refused | no)

@@ -79,9 +79,24 @@ class Heard:
 
 
 @dataclass(frozen=True)
-class Answered:
-    """What a sentinel said to the request for a failover."""
+class Looked:
+    """What came of a look at a sentinel, begun `at`; `problem` is why it isn't to be asked."""
 
+    sentinel: Address
+    at: float
+    problem: str = ""
+
+    @property
+    def look(self) -> tuple[Address, float]:
+        return self.sentinel, self.at
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What a sentinel said to the request for a failover that was made `at`."""
+
+    sentinel: Address
+    at: float
     answer: Answer
     text: str = ""
 
@@ -95,6 +110,7 @@ Event = (
     | Reported
     | SentinelReported
     | Heard
+    | Looked
     | Answered
 )
 
@@ -185,7 +201,7 @@ def noted(evidence: Evidence, event: Event, now: float) -> Evidence:
         case Opened() | Closed() | Silent() | Unreachable() | Knocked():
             contact = _touched(evidence.nodes[event.address], event, now)
             return _with_contact(evidence, event.address, contact)
-        case Answered():
+        case Looked() | Answered():
             return evidence
 
 

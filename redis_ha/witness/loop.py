@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from redis_ha.connection import Address, Credentials
 from redis_ha.discovery import parse_replication, parse_sentinel
-from redis_ha.failover_request import answer_to_refusal
+from redis_ha.failover_request import Answer, answer_to_refusal
 from redis_ha.witness import channels
 from redis_ha.witness import core as mind
 from redis_ha.witness.evidence import (
@@ -22,6 +22,7 @@ from redis_ha.witness.evidence import (
     Evidence,
     Heard,
     Knocked,
+    Looked,
     Opened,
     Reported,
     SentinelReported,
@@ -270,8 +271,14 @@ class Witness:
             case mind.Say(vote):
                 self._publish(sign(vote, self._settings.credentials.password))
                 return
-            case mind.Ask(sentinel):
-                self._ask(sentinel)
+            case mind.Look():
+                self._look(decision)
+                return
+            case mind.PassOver(sentinel, reason):
+                self._log.warning("sentinel-passed-over", sentinel=str(sentinel), reason=reason)
+                return
+            case mind.Ask():
+                self._ask(decision)
             case mind.Lead(replica, new):
                 self._lead(self._nodes[replica], new)
             case mind.Hold(old):
@@ -291,24 +298,35 @@ class Witness:
         for link in self._nodes.values():
             link.send("PUBLISH", channels.VOTES, message)
 
-    def _ask(self, sentinel: Address) -> None:
+    def _look(self, look: mind.Look) -> None:
+        def looked(reply: Any) -> None:
+            # A Refusal is no problem: not every user that may ask for a failover may look.
+            problem = "the connection ended" if reply is None else ""
+            if isinstance(reply, str) and "sentinel_tilt:1" in reply:
+                problem = "it is in TILT mode"
+            self._core.note(Looked(look.sentinel, look.at, problem), time.monotonic())
+
+        if not self._sentinels[look.sentinel].send("INFO", "sentinel", on_reply=looked):
+            looked(None)
+
+    def _ask(self, ask: mind.Ask) -> None:
         def answered(reply: Any) -> None:
             if reply is None:
-                event = Answered("vanished", "the connection ended")
+                self._answered(ask, "vanished", "the connection ended")
             elif isinstance(reply, Refusal):
-                event = Answered(answer_to_refusal(reply.text), reply.text)
+                self._answered(ask, answer_to_refusal(reply.text), reply.text)
             else:
-                event = Answered("accepted")
-            if event.answer == "accepted":
-                self._status = self._status.with_one_more("accepted")
-            self._log.warning(
-                "failover-answered", sentinel=str(sentinel), answer=event.answer, text=event.text
-            )
-            self._core.note(event, time.monotonic())
+                self._answered(ask, "accepted")
 
-        link = self._sentinels[sentinel]
+        link = self._sentinels[ask.sentinel]
         if not link.send("SENTINEL", "FAILOVER", self._settings.master_name, on_reply=answered):
-            self._core.note(Answered("refused", "not connected"), time.monotonic())
+            self._answered(ask, "refused", "not connected")
+
+    def _answered(self, ask: mind.Ask, answer: Answer, text: str = "") -> None:
+        if answer == "accepted":
+            self._status = self._status.with_one_more("accepted")
+        self._log.warning("failover-answered", sentinel=str(ask.sentinel), answer=answer, text=text)
+        self._core.note(Answered(ask.sentinel, ask.at, answer, text), time.monotonic())
 
     def _lead(self, replica: Link, new: Address) -> None:
         def answered(reply: Any) -> None:
@@ -347,7 +365,7 @@ class Witness:
                 fields |= {"master": str(death.master), "run_id": death.run_id}
             case mind.StandBy(death) | mind.Withdraw(death) | mind.Done(death):
                 fields |= {"master": str(death.master)}
-            case mind.Say():
+            case mind.Say() | mind.Look() | mind.PassOver():
                 pass
         self._log.warning(EVENTS[type(decision)], **fields)
         self._status_at = 0.0

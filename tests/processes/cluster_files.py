@@ -68,7 +68,7 @@ SENTINEL_RULES = {
         " +sentinel|master +sentinel|replicas +sentinel|slaves +sentinel|sentinels"
         " +sentinel|myid +sentinel|ckquorum +acl|log +acl|getuser +acl|dryrun"
     ),
-    "witness": "resetkeys resetchannels -@all +sentinel|master +sentinel|failover",
+    "witness": "resetkeys resetchannels -@all +info +sentinel|master +sentinel|failover",
     "operator": "~* &* +@all",
 }
 PASSWORDS: Mapping[str, str] = {

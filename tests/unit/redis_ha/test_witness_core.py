@@ -90,7 +90,7 @@ def test_who_does_not_hear_the_first_lets_only_one_ask(world: World) -> None:
 
 
 def test_a_grant_is_given_out_for_less_time_than_it_binds(world: World) -> None:
-    world.refuses = True
+    world.refusing = set(world.sentinels)
     world.kill()
     world.run(GRANT_SECONDS - 0.1)
     given = [vote.granted for vote in world.all_said if vote.number == 3 and vote.dead]
@@ -99,7 +99,7 @@ def test_a_grant_is_given_out_for_less_time_than_it_binds(world: World) -> None:
     assert set(given[began:ended]) == {1}
     assert set(given[ended:]) == {None}
     world.run(GRANT_SECONDS)
-    assert [number for _, number, _ in world.asks] == [1, 2]
+    assert [number for _, number, _ in world.asks] == [1, 1, 1, 2, 2, 2]
 
 
 def test_recorded_votes_prove_nothing(world: World) -> None:

@@ -106,7 +106,7 @@ def test_what_keeps_it_from_watching_is_told_apart(
 
 def test_a_death_is_kept_with_its_times() -> None:
     verdict = mind.Verdict(DEATH, "closed", since=10.0)
-    ask = mind.Ask(Address("10.0.1.3", 26381), DEATH, "witnesses [1, 2] saw it")
+    ask = mind.Ask(Address("10.0.1.3", 26381), DEATH, "witnesses [1, 2] saw it", at=0.0)
     done = mind.Done(DEATH, "10.0.0.2:6379 was promoted")
     status = recorded(Status(), verdict, ago=0.02, wall=1000.0)
     assert status.last == LastDeath(str(MASTER), at=999.98)

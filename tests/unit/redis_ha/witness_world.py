@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from redis_ha.connection import Address
 from redis_ha.discovery import NodeView, SentinelView
-from redis_ha.witness.core import Ask, Core, Decision, Grant, Lead, Say, StandBy
+from redis_ha.witness.core import Ask, Core, Decision, Grant, Lead, Look, PassOver, Say, StandBy
 from redis_ha.witness.evidence import (
     Answered,
     Closed,
@@ -18,6 +18,7 @@ from redis_ha.witness.evidence import (
     Evidence,
     Heard,
     Knocked,
+    Looked,
     Opened,
     Reported,
     SentinelReported,
@@ -69,18 +70,36 @@ class World:
     promoted: bool = False
     # How long the sentinel takes from the request to the promotion; None: it gives up.
     promotion_seconds: float | None = 0.2
-    # The sentinel says no, as it does without a good replica.
-    refuses: bool = False
+    # Sentinels that say no, as they do without a good replica ...
+    refusing: set[Address] = field(default_factory=set)
+    # ... that are in TILT mode: they would accept and do nothing ...
+    tilting: set[Address] = field(default_factory=set)
+    # ... and that have stalled since their last word: they answer what was sent once they go on.
+    stalled: set[Address] = field(default_factory=set)
+    late_answers: list[tuple[Seat, Looked]] = field(default_factory=list)
+    # What a sentinel has of its own to say of the master.
+    flags: dict[Address, set[str]] = field(default_factory=dict)
+    silence: dict[Address, float] = field(default_factory=dict)
+    silent: set[Address] = field(default_factory=set)
     failing_over_until: float = 0.0
     raised: bool = False
     replicas_cut: bool = False
     delay: float = 0.002
+    # Each message takes as long as this says, when it is given.
+    delays: Callable[[], float] | None = None
     # From whom to whom no mail comes through.
     blocked: set[tuple[int, int]] = field(default_factory=set)
     seats: dict[int, Seat] = field(default_factory=dict)
     mail: list[Mail] = field(default_factory=list)
     all_said: list[Vote] = field(default_factory=list)
     asks: list[tuple[float, int, str]] = field(default_factory=list)
+    # Which sentinel each of those went to; whom a witness has passed over, and why.
+    asked: list[Address] = field(default_factory=list)
+    passed_over: list[tuple[Address, str]] = field(default_factory=list)
+    # When a sentinel took one of them up.
+    taken_up: list[float] = field(default_factory=list)
+    # A request by a witness that is connected to the living master.
+    asked_a_living_one: bool = False
     promotion_at: float | None = None
     # Which replicas were sent to whom, by which witness.
     led: list[tuple[int, Address, Address]] = field(default_factory=list)
@@ -91,6 +110,7 @@ class World:
     asked_while_raised: bool = False
 
     def __post_init__(self) -> None:
+        self.leader = self.sentinels[-1]
         for number in range(1, self.count + 1):
             self.start(number)
 
@@ -176,7 +196,10 @@ class World:
 
     def sentinels_report(self, seat: Seat) -> None:
         for sentinel in self.sentinels:
-            event = SentinelReported(self._sentinel(sentinel), silence=0.5)
+            if sentinel in self.silent:
+                continue
+            silence = self.silence.get(sentinel, 0.5)
+            event = SentinelReported(self._sentinel(sentinel), silence)
             seat.core.note(event, self.now + seat.clock)
 
     def _observe_master(self, seat: Seat, now: float) -> None:
@@ -203,12 +226,13 @@ class World:
         return NodeView(address, role="slave", master=MASTER, link_down_seconds=down)
 
     def _sentinel(self, sentinel: Address) -> SentinelView:
-        leads = sentinel.port == self.count and self.now < self.failing_over_until
+        leads = sentinel == self.leader and self.now < self.failing_over_until
         renamed = self.promoted and self.now >= self.renamed_at
         return SentinelView(
             sentinel,
             master=HEIR if renamed else MASTER,
-            flags=frozenset({"master", "failover_in_progress"} if leads else {"master"}),
+            flags=frozenset({"master", *self.flags.get(sentinel, set())})
+            | ({"failover_in_progress"} if leads else set()),
             down_after=DOWN_AFTER * (100 if self.raised else 1),
             config_epoch=self.epoch + renamed,
         )
@@ -220,25 +244,49 @@ class World:
                 if to != seat.number and not (
                     seat.partitioned or (seat.number, to) in self.blocked
                 ):
-                    self.mail.append(Mail(self.now + self.delay, to, decision.vote))
+                    delay = self.delays() if self.delays else self.delay
+                    self.mail.append(Mail(self.now + delay, to, decision.vote))
         elif isinstance(decision, Lead):
             self.led.append((seat.number, decision.replica, decision.new))
         elif isinstance(decision, StandBy):
             seat.standing_by = decision.reason
+        elif isinstance(decision, Look):
+            self._look(seat, decision)
+        elif isinstance(decision, PassOver):
+            self.passed_over.append((decision.sentinel, decision.reason))
         elif isinstance(decision, Ask):
             self.asked_while_raised |= self.raised
+            self.asked_a_living_one |= self.alive and seat.connected_to == self.run_id
             self.asks.append((self.now, seat.number, decision.death.run_id))
-            self._take_request(seat)
+            self.asked.append(decision.sentinel)
+            self._take_request(seat, decision)
 
-    def _take_request(self, seat: Seat) -> None:
-        if self.refuses:
-            seat.core.note(Answered("refused", "NOGOODSLAVE"), self.now + seat.clock)
+    def _look(self, seat: Seat, look: Look) -> None:
+        problem = "it is in TILT mode" if look.sentinel in self.tilting else ""
+        looked = Looked(look.sentinel, look.at, problem)
+        if look.sentinel in self.stalled:
+            self.late_answers.append((seat, looked))
+        else:
+            seat.core.note(looked, self.now + seat.clock)
+
+    def go_on(self) -> None:
+        """Let stalled sentinels answer what was sent to them meanwhile."""
+        for seat, looked in self.late_answers:
+            seat.core.note(looked, self.now + seat.clock)
+        self.stalled, self.late_answers = set(), []
+
+    def _take_request(self, seat: Seat, ask: Ask) -> None:
+        now = self.now + seat.clock
+        if ask.sentinel in self.refusing:
+            seat.core.note(Answered(ask.sentinel, ask.at, "refused", "NOGOODSLAVE"), now)
             return
+        self.taken_up.append(self.now)
         seconds = self.promotion_seconds
+        self.leader = ask.sentinel
         self.failing_over_until = self.now + (2.0 if seconds is None else seconds)
         if seconds is not None:
             self.promotion_at = self.now + seconds
-        seat.core.note(Answered("accepted"), self.now + seat.clock)
+        seat.core.note(Answered(ask.sentinel, ask.at, "accepted"), now)
 
     def lose_everything(self, number: int) -> None:
         """Cut a witness off: no packet comes or goes, and its kernel gives the links up."""
