@@ -12,7 +12,7 @@ from redis_ha.connection import Address
 from redis_ha.discovery import SentinelView, majority_master
 from redis_ha.failover_request import Request, asking_order, request_state
 from redis_ha.witness.evidence import LONG_AGO, Answered, Event, Evidence, Looked, noted
-from redis_ha.witness.rules import Surroundings, find_heir, obstacle, over, tally
+from redis_ha.witness.rules import Surroundings, find_heir, heard_dead, obstacle, over, tally
 from redis_ha.witness.vote import Death, Vote
 
 # A grant is given out for so long (s), and names a nonce that is good for so long (s) ...
@@ -318,6 +318,8 @@ class Core:
         voters = {*self._votes(case, now), self.around.me}
         if now - self.grant.at < GRANT_SECONDS or len(voters) < self.around.majority:
             return case
+        if len(self.around.numbers) > 3:
+            voters |= heard_dead(self.evidence, self.around, case.death, now=now)
         tried = frozenset() if voters <= case.tried else case.tried
         self.grant = Grant(min(voters - tried), case.death, now)
         tried |= {self.grant.number}

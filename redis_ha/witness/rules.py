@@ -142,3 +142,15 @@ def tally(
         and ballot.vote.death == death
         and ballot.vote.heard.get(around.me) == nonce
     }
+
+
+def heard_dead(evidence: Evidence, around: Surroundings, death: Death, *, now: float) -> set[int]:
+    """Return who said lately that it saw this death, whether or not it has heard this witness."""
+    return {
+        number
+        for number, ballot in evidence.ballots.items()
+        if number in around.numbers
+        and now - ballot.at <= VOTE_SECONDS
+        and ballot.vote.dead
+        and ballot.vote.death == death
+    }

@@ -10,14 +10,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from redis_ha.witness.core import GIVEN_SECONDS, GRANT_SECONDS, NONCE_SECONDS
 from tests.unit.redis_ha.witness_world import HEIR, OTHER, TICK, World
 
-NUMBERS = st.integers(1, 5)
+NUMBERS = st.integers(1, 9)
 APART = GRANT_SECONDS - GIVEN_SECONDS - NONCE_SECONDS
 
 
 class Witnesses(RuleBasedStateMachine):
     """Whatever happens, asks stay apart and rest on a majority that saw the death."""
 
-    @initialize(count=st.sampled_from([3, 5]))
+    @initialize(count=st.sampled_from([3, 5, 7, 9]))
     def begin(self, count: int) -> None:
         self.world = World(count)
         self.world.run(2.0)
@@ -83,12 +83,36 @@ class Witnesses(RuleBasedStateMachine):
     def the_sentinel_takes(self, seconds: float | None) -> None:
         self.world.promotion_seconds = seconds
 
+    @rule(refusing=st.sets(NUMBERS), tilting=st.sets(NUMBERS), stalled=st.sets(NUMBERS))
+    def sentinels_refuse_tilt_or_stall(
+        self, refusing: set[int], tilting: set[int], stalled: set[int]
+    ) -> None:
+        world = self.world
+        world.go_on()
+        world.refusing, world.tilting, world.stalled = (
+            {one for one in world.sentinels if one.port in numbers}
+            for numbers in (refusing, tilting, stalled)
+        )
+
+    @rule(numbers=st.sets(NUMBERS), flag=st.sampled_from(["s_down", "o_down"]))
+    def sentinels_take_the_master_for_down(self, numbers: set[int], flag: str) -> None:
+        self.world.flags = {one: {flag} for one in self.world.sentinels if one.port in numbers}
+
     @invariant()
     def asks_are_apart(self) -> None:
         asks = self.world.asks
         for (before, first, _), (after, second, _) in pairwise(asks):
             if first != second:
                 assert after - before >= APART - TICK, asks
+
+    @invariant()
+    def what_is_taken_up_is_apart_whoever_asked(self) -> None:
+        for before, after in pairwise(self.world.taken_up):
+            assert after - before >= APART - TICK, self.world.asks
+
+    @invariant()
+    def nobody_asks_while_it_hears_the_master(self) -> None:
+        assert not self.world.asked_a_living_one
 
     @invariant()
     def a_majority_saw_each_death(self) -> None:
@@ -115,17 +139,22 @@ class Witnesses(RuleBasedStateMachine):
         world.blocked.clear()
         world.begin_anew()
         world.delay, world.promotion_seconds = 0.002, 0.2
+        world.go_on()
+        world.flags.clear()
+        few = world.sentinels[-(world.count // 2) :]
+        world.refusing &= set(few)
+        world.tilting &= set(few)
         world.run(3.0)
         for seat in alive:
             seat.standing_by = ""
         world.asks.clear()
+        world.taken_up.clear()
         world.led.clear()
         world.kill()
         world.run(4.0)
         if len(alive) > world.count // 2:
-            assert [run for _, _, run in world.asks] == [world.run_id] or all(
-                seat.standing_by for seat in alive
-            ), world.asks
+            assert {run for _, _, run in world.asks} <= {world.run_id}
+            assert len(world.taken_up) == 1 or all(s.standing_by for s in alive), world.asks
             assert world.promoted
 
 
