@@ -365,11 +365,15 @@ class Core:
             and case.request.answer != "refused"
         )
         gone = self.evidence.nodes[case.death.master].gone
-        return gone and not used and self._granted(case, now) == self.around.me
+        granted = self._granted(case, now)
+        if granted is None or used or not gone:
+            return False
+        return granted == self.around.me or self._may_ask(case, now)
 
     def _may_ask(self, case: Case, now: float) -> bool:
-        votes = self._votes(case, now).values()
-        grants = 1 + sum(vote.granted == self.around.me for vote in votes)
+        """Say whether a majority lets this witness ask; its own grant may have gone to another."""
+        granted = [vote.granted for vote in self._votes(case, now).values()]
+        grants = [self._granted(case, now), *granted].count(self.around.me)
         return grants >= self.around.majority
 
     def _approach(self, case: Case, now: float) -> None:

@@ -57,3 +57,12 @@ def test_no_two_ask_at_once_however_the_mail_goes(count: int) -> None:
         world.run(6.0)
         for (before, one, _), (after, other, _) in pairwise(world.asks):
             assert one == other or after - before >= APART - TICK, (seed, world.asks)
+
+
+@pytest.mark.parametrize(("count", "seed"), [(5, 128), (9, 140)])
+def test_whom_a_majority_lets_ask_asks_though_it_let_another(count: int, seed: int) -> None:
+    world = upset(count, seed, slowest=0.03, apart=0.06)
+    world.kill()
+    world.run(0.5)
+    assert [number for _, number, _ in world.asks] == [2]
+    assert world.seats[2].core.grant.number == 1
