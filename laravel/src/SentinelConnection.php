@@ -38,6 +38,8 @@ final class SentinelConnection extends PhpRedisConnection
     private ?Seat $seat = null;
     private readonly Tie $tie;
     private readonly Lineage $lineage;
+    /** The database that the application selected, null until it does: each next connection stands on it. */
+    private ?int $database = null;
     /** What the command that was sent last may have changed. */
     private Effect $sent = Effect::None;
 
@@ -204,6 +206,9 @@ final class SentinelConnection extends PhpRedisConnection
         }
         $this->seat = $seat;
         $this->client = $seat->client;
+        if ($this->database !== null) {
+            $seat->stand($this->database);
+        }
     }
 
     private function attempt(Command $command, Closure $send): mixed
@@ -226,6 +231,7 @@ final class SentinelConnection extends PhpRedisConnection
         $reply = $this->patiently($command->extraPatience(), $send);
         Silence::end($this->client, $command, $mode, $reply, $this->tie);
         $this->tie->note($command, $mode, $this->client->getMode(), $reply);
+        $this->database = $this->seat?->selected($command, $reply) ?? $this->database;
 
         return $reply;
     }

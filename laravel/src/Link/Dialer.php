@@ -30,7 +30,16 @@ final class Dialer
         $timing = ['timeout' => $this->settings->connectTimeout, 'read_timeout' => $this->settings->readTimeout];
         $pool = ['persistent' => $this->settings->persistent, 'persistent_id' => $this->identity()];
 
-        return $this->dial($address, [...$this->options, ...$timing, ...$pool]);
+        // Always: Laravel selects none where none is set, and phpredis keeps the connections to a node in one
+        // pool, whatever their ids, unless php.ini says redis.pconnect.pool_pattern. To set that here is no
+        // use: PHP takes it back before phpredis takes back the connections of a request that ends.
+        return $this->dial($address, [...$this->options, ...$timing, ...$pool, 'database' => $this->database()]);
+    }
+
+    /** Return the database on which a new connection stands. */
+    public function database(): int
+    {
+        return (int) ($this->options['database'] ?? 0);
     }
 
     /** Open a connection to ask questions over; throws RedisException. */
@@ -85,8 +94,6 @@ final class Dialer
 
     private function identity(): string
     {
-        $database = $this->options['database'] ?? 0;
-
-        return "redis-ha:{$this->settings->masterName}:{$this->settings->username}:" . (string) $database;
+        return "redis-ha:{$this->settings->masterName}:{$this->settings->username}:{$this->database()}";
     }
 }

@@ -40,7 +40,7 @@ final class Seats
             throw new RedisException("{$known->address} is no longer the master");
         }
 
-        return $this->master = new Seat($known->address, $client);
+        return $this->master = new Seat($known->address, $client, database: $this->dialer->database());
     }
 
     /** Return a connection to a replica that is fresh enough, else to the master. */
@@ -53,7 +53,7 @@ final class Seats
         }
         try {
             return $this->replicas[(string) $address]
-                ??= new Seat($address, $this->dialer->forApplication($address), replica: true);
+                ??= new Seat($address, $this->dialer->forApplication($address), true, $this->dialer->database());
         } catch (RedisException) {
             $this->readers->shun($address);
 

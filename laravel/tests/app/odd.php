@@ -39,6 +39,9 @@ TestApplication::boot(['database.redis.packed' => [
     'database' => 3,
     'name' => 'packer',
     'options' => ['serializer' => \Redis::SERIALIZER_PHP, 'prefix' => 'packed:', 'cluster' => 'redis'],
+], 'database.redis.plain' => [
+    'username' => getenv('REDIS_USERNAME'),
+    'password' => getenv('REDIS_PASSWORD'),
 ], 'database.redis.own' => [
     'username' => getenv('REDIS_USERNAME'),
     'password' => getenv('REDIS_PASSWORD'),
@@ -95,6 +98,29 @@ match ($argv[1]) {
             own: Redis::connection('own')->get('key'),
             plain: Redis::get('plain'),
             scripted: Redis::evalsha('return redis.call("get", KEYS[1])', 1, 'plain'),
+        );
+    })(),
+    // What each of several connections of one process says of where it stands.
+    'databases' => (static function () use ($say, $waitForGo): void {
+        $info = static fn (mixed $redis): string => $redis->executeRaw(['CLIENT', 'INFO']);
+        $stands = static fn (mixed $redis): int => (int) preg_replace('/.* db=(\d+) .*/s', '$1', $info($redis));
+        // The kept stream of a connection that stands on another database, free for the next one.
+        Redis::connection('packed')->set('key', '1');
+        Redis::purge('packed');
+        $kept = $stands(Redis::connection('plain'));
+        Redis::connection('plain')->select(4);
+        Redis::purge('plain');
+        $purged = $stands(Redis::connection('plain'));
+        Redis::select(5);
+        Redis::connection('own')->transaction(static fn (mixed $tx): mixed => $tx->select(6));
+        Redis::connection('plain')->executeRaw(['SELECT', '7']);
+        $waitForGo();
+        Redis::set('chosen', '1');
+        $say(
+            kept: $kept,
+            purged: $purged,
+            after: [$stands(Redis::connection()), $stands(Redis::connection('own')), $stands(Redis::connection('plain'))],
+            replicas: app('App\Services\RedisHAService')->executeWithFailover($stands, readOnly: true),
         );
     })(),
     // Listeners that use Redis themselves, or fail.

@@ -85,6 +85,23 @@ def test_connections_with_options_of_their_own_keep_them_on_the_next_master(
         assert set(client.keys("*")) == {"packed:object", own}
 
 
+@both_generations
+def test_each_connection_stands_on_its_own_database(
+    application: ClusterApplication, tmp_path: Path
+) -> None:
+    cluster, old = application.cluster, application.cluster.master
+    with in_between(application, "databases", tmp_path / "go") as actor:
+        old.kill()
+        new = cluster.wait_for_master(other_than=old)
+    found = outcome(application, actor)
+    assert (found["kept"], found["purged"]) == (0, 0), "nobody's database is another one's"
+    assert found["after"] == [5, 6, 7], "what was selected holds on the next master"
+    assert found["replicas"] == 5
+    with new.client() as client:
+        client.execute_command("SELECT", "5")
+        assert client.keys("*") == ["test:chosen"]
+
+
 def test_listeners_may_use_redis_and_may_fail(
     application: ClusterApplication, tmp_path: Path
 ) -> None:
