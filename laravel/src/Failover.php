@@ -7,6 +7,7 @@ namespace RedisHa\Laravel;
 use Closure;
 use RedisException;
 use RedisHa\Laravel\Cluster\Known;
+use RedisHa\Laravel\Errors\NoMaster;
 use RedisHa\Laravel\Events\FailoverRetried;
 use RedisHa\Laravel\Events\MasterChanged;
 use RedisHa\Laravel\Link\Hush;
@@ -118,7 +119,12 @@ final class Failover
         if ($seat?->replica) {
             return;
         }
-        $found = $this->locator->find($call->deadline());
+        try {
+            $found = $this->locator->find($call->deadline());
+        } catch (NoMaster $none) {
+            $call->failed($none, Clock::now());
+            throw $none;
+        }
         if ($known !== null && $found->address->is($known->address)) {
             usleep(self::PAUSE_MICROSECONDS);
         }

@@ -40,6 +40,8 @@ final class SentinelConnection extends PhpRedisConnection
     private readonly Lineage $lineage;
     /** The database that the application selected, null until it does: each next connection stands on it. */
     private ?int $database = null;
+    /** Where the last write went: WAIT asks about that connection. */
+    private ?Seat $written = null;
     /** What the command that was sent last may have changed. */
     private Effect $sent = Effect::None;
 
@@ -190,6 +192,7 @@ final class SentinelConnection extends PhpRedisConnection
         $this->isBound()
             ? $this->failover->sends(Effect::Parts)
             : $this->failover->run($this->sitDown(...));
+        $this->written = $this->seat;
 
         return $this->client;
     }
@@ -226,9 +229,16 @@ final class SentinelConnection extends PhpRedisConnection
     private function send(Command $command, Closure $send): mixed
     {
         $mode = $this->client->getMode();
-        $this->sends($this->tie->effect($command, $mode));
+        $effect = $this->tie->effect($command, $mode);
+        if ($command->isWait() && $this->written !== null && $this->written !== $this->seat) {
+            throw Call::unwaited((string) $this->written->address);
+        }
+        $this->sends($effect);
+        if ($effect !== Effect::None && ! $command->isWait()) {
+            $this->written = $this->seat;
+        }
         Silence::forget($this->client, $command);
-        $reply = $this->patiently($command->extraPatience(), $send);
+        $reply = $this->patiently($command->extraPatience($this->settings->timeout), $send);
         Silence::end($this->client, $command, $mode, $reply, $this->tie);
         $this->tie->note($command, $mode, $this->client->getMode(), $reply);
         $this->database = $this->seat?->selected($command, $reply) ?? $this->database;

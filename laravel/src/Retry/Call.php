@@ -6,6 +6,7 @@ namespace RedisHa\Laravel\Retry;
 
 use RedisHa\Laravel\Errors\AccessDenied;
 use RedisHa\Laravel\Errors\CallTimedOut;
+use RedisHa\Laravel\Errors\NoMaster;
 use RedisHa\Laravel\Errors\OutcomeUnknown;
 use RedisHa\Laravel\Errors\RedisHaException;
 use RedisHa\Laravel\Errors\TransactionLost;
@@ -59,6 +60,9 @@ final class Call
     /** Return when the attempt may be repeated; else throw what the caller shall see. */
     public function failed(RedisException $error, float $now): Meaning
     {
+        if ($error instanceof NoMaster && $this->uncertain > 0) {
+            throw self::unfound($error);
+        }
         $meaning = $this->meaning($error);
         if ($meaning === Meaning::Callers) {
             throw $error;
@@ -93,6 +97,18 @@ final class Call
         );
     }
 
+    /** Build the error of a call that may have been applied, and for whose repetition there is no master. */
+    private static function unfound(NoMaster $error): OutcomeUnknown
+    {
+        return new OutcomeUnknown(
+            $error->operation,
+            $error->subject,
+            $error->cause . ', and writes that the call sent before may have been applied',
+            $error->hint,
+            $error,
+        );
+    }
+
     /** Build the error of a user or certificate that won't do. */
     public static function denied(string $place, RedisException $error): AccessDenied
     {
@@ -121,6 +137,17 @@ final class Call
             self::plain($error) . ', after a write or a pipeline had been sent',
             'see what was applied; what is declared idempotent is repeated for you',
             $error,
+        );
+    }
+
+    /** Build the error of a WAIT whose writes went over another connection than there is now. */
+    public static function unwaited(string $place): OutcomeUnknown
+    {
+        return new OutcomeUnknown(
+            'wait for the replicas of',
+            $place,
+            'the connection that the writes went over is gone, and another one knows nothing of them',
+            'see what was applied, write again what must be durable, and WAIT then',
         );
     }
 

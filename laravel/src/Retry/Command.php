@@ -12,7 +12,7 @@ final class Command
     /** What changes nothing. What is missing here is taken for a write: that only costs a repetition. */
     private const HARMLESS = 'auth select client ping echo time info role command memory object get mget getrange '
         . 'strlen getbit bitcount bitpos exists type ttl pttl expiretime pexpiretime keys scan randomkey dbsize '
-        . 'dump touch watch unwatch wait hget hmget hgetall hkeys hvals hlen hexists hstrlen hrandfield '
+        . 'dump touch watch unwatch hget hmget hgetall hkeys hvals hlen hexists hstrlen hrandfield '
         . 'hscan lrange llen lindex lget lpos scard sismember smismember smembers srandmember sscan sinter sunion '
         . 'sdiff zcard zcount zlexcount zrange zrangebyscore zrangebylex zrevrange zrevrangebyscore '
         . 'zrevrangebylex zrank zrevrank zscore zmscore zrandmember zscan xlen xrange xrevrange xread xpending '
@@ -22,7 +22,7 @@ final class Command
     /** Commands whose first argument does. */
     private const BLOCKING_FIRST = ['blmpop', 'bzmpop'];
     /** Where phpredis takes the milliseconds that others may block. */
-    private const BLOCKING_MILLISECONDS = ['xread' => 2, 'xreadgroup' => 4, 'wait' => 1];
+    private const BLOCKING_MILLISECONDS = ['xread' => 2, 'xreadgroup' => 4, 'wait' => 1, 'waitaof' => 2];
     /** The same commands raw: their options begin here, and BLOCK is one of them. */
     private const RAW_OPTIONS = ['xread' => 0, 'xreadgroup' => 3];
 
@@ -57,7 +57,7 @@ final class Command
     /** Say whether any replica can serve it; a cursor means something only to the node that gave it. */
     public function isRead(): bool
     {
-        $elsewhere = ['auth', 'select', 'client', 'script', 'watch', 'unwatch', 'multi', 'discard', 'wait', 'role',
+        $elsewhere = ['auth', 'select', 'client', 'script', 'watch', 'unwatch', 'multi', 'discard', 'role',
             'info', 'touch', 'scan', 'hscan', 'sscan', 'zscan'];
 
         return $this->isHarmless() && ! in_array($this->name, $elsewhere, true);
@@ -72,7 +72,7 @@ final class Command
     {
         return $this->isHarmless()
             || $this->isQueueScript()
-            || (in_array($this->name, $listed, true) && ! $this->isConditional());
+            || (! $this->isWait() && in_array($this->name, $listed, true) && ! $this->isConditional());
     }
 
     /** Return the seconds that it may block, 0.0 for ever, null when it doesn't block in slices. */
@@ -83,9 +83,23 @@ final class Command
         return $place === null ? null : (float) $this->arguments[$place];
     }
 
-    /** Return the seconds by which its reply may come later than another command's. */
-    public function extraPatience(): float
+    /** Say whether it asks how durable the writes before it are, which only their own connection knows. */
+    public function isWait(): bool
     {
+        return in_array($this->name, ['wait', 'waitaof'], true);
+    }
+
+    /**
+     * Return the seconds by which its reply may come later than another command's.
+     *
+     * @param float $most for a WAIT that says 0, which would be for ever
+     */
+    public function extraPatience(float $most): float
+    {
+        if ($this->isWait() && $this->milliseconds() === 0) {
+            return $most;
+        }
+
         return $this->blocks() ?? max(0, $this->milliseconds() ?? 0) / 1000;
     }
 

@@ -8,6 +8,7 @@ use PHPUnit\Framework\TestCase;
 use RedisException;
 use RedisHa\Laravel\Errors\AccessDenied;
 use RedisHa\Laravel\Errors\CallTimedOut;
+use RedisHa\Laravel\Errors\NoMaster;
 use RedisHa\Laravel\Errors\OutcomeUnknown;
 use RedisHa\Laravel\Retry\Call;
 use RedisHa\Laravel\Retry\Effect;
@@ -84,6 +85,24 @@ final class CallTest extends TestCase
     {
         $this->expectException(CallTimedOut::class);
         self::sent(0)->failed(new RedisException(self::GONE), 10.0);
+    }
+
+    public function testWithoutAMasterItIsSaidWhetherWritesMayHaveBeenApplied(): void
+    {
+        $none = new NoMaster('find the master of', 'mymaster', 'nobody is', 'see status');
+        $call = new Call(10.0, 0.0, repeatable: true);
+        $call->begin();
+        $call->sends(Effect::Whole);
+        $call->failed(new RedisException(self::GONE), 1.0);
+        $call->begin();
+        try {
+            $call->failed($none, 2.0);
+            self::fail('tried without a master');
+        } catch (OutcomeUnknown $error) {
+            self::assertStringContainsString('may have been applied', $error->cause);
+        }
+        $this->expectExceptionObject($none);
+        self::sent(0)->failed($none, 2.0);
     }
 
     public function testADenialIsSaidAtOnce(): void

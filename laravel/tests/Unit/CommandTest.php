@@ -26,6 +26,13 @@ final class CommandTest extends TestCase
         self::assertFalse(Command::of('rawCommand', ['SET', 'k', 'v', 'GET'])->isRepeatable(self::LISTED));
     }
 
+    public function testAWaitIsNeverRepeatedAsItsConnectionKnewWhatItAskedAbout(): void
+    {
+        self::assertFalse(Command::of('wait', [1, 100])->isRepeatable(['wait']));
+        self::assertFalse(Command::of('rawCommand', ['WAITAOF', 1, 1, 100])->isRepeatable([]));
+        self::assertFalse(Command::of('wait', [1, 100])->isRead());
+    }
+
     public function testTheQueuesPopIsAndItsPushIsNot(): void
     {
         self::assertTrue(Command::of('eval', [LuaScripts::pop(), ['q'], 3])->isRepeatable([]));
@@ -37,7 +44,7 @@ final class CommandTest extends TestCase
         $command = Command::of('blpop', [['a', 'b'], 30]);
         self::assertSame(30.0, $command->blocks());
         self::assertSame([['a', 'b'], 1], $command->blockingFor(1)->arguments);
-        self::assertSame(1.0, $command->blockingFor(1)->extraPatience());
+        self::assertSame(1.0, $command->blockingFor(1)->extraPatience(10.0));
         self::assertNull(Command::of('lpop', ['a'])->blocks());
         $several = Command::of('blmpop', [30, ['a', 'b'], 'LEFT', 2]);
         self::assertSame(30.0, $several->blocks());
@@ -73,12 +80,13 @@ final class CommandTest extends TestCase
             'raw group of that name' => ['rawCommand', [...$group, 'STREAMS', 's', '>'], 0.0, false],
             'raw group, 5 s' => ['rawCommand', [...$group, 'BLOCK', '5000', 'STREAMS', 's', '>'], 5.0, false],
             'raw group, for ever' => ['rawCommand', [...$group, 'BLOCK', '0', 'STREAMS', 's', '>'], 0.0, true],
-            'replicas, for ever' => ['wait', [1, 0], 0.0, false],
+            'replicas, for as long as a call lasts' => ['wait', [1, 0], 10.0, false],
+            'raw, too' => ['rawCommand', ['WAITAOF', '1', '1', '0'], 10.0, false],
             'replicas, 5 s' => ['rawCommand', ['WAIT', '1', '5000'], 5.0, false],
         ];
         foreach ($reads as $case => [$name, $parameters, $more, $ever]) {
             $command = Command::of($name, $parameters);
-            self::assertSame($more, $command->extraPatience(), $case);
+            self::assertSame($more, $command->extraPatience(10.0), $case);
             self::assertSame($ever, $command->waitsForever(), $case);
         }
     }

@@ -123,6 +123,20 @@ match ($argv[1]) {
             replicas: app('App\Services\RedisHAService')->executeWithFailover($stands, readOnly: true),
         );
     })(),
+    // WAIT on the connection of the write, on another one, and for ever.
+    'durable' => (static function () use ($say, $waitForGo, $failure): void {
+        Redis::set('durable', '1');
+        $reached = Redis::wait(2, 2000);
+        $began = hrtime(true);
+        $never = $failure(static fn (): mixed => Redis::executeRaw(['WAIT', '9', '0']));
+        $seconds = (hrtime(true) - $began) / 1e9;
+        Redis::set('durable', '2');
+        $waitForGo();
+        $gone = $failure(static fn (): mixed => Redis::wait(1, 1000));
+        $again = $failure(static fn (): mixed => Redis::wait(1, 1000));
+        Redis::set('durable', '3');
+        $say(reached: $reached, never: $never, seconds: $seconds, gone: $gone, again: $again, now: Redis::wait(2, 2000));
+    })(),
     // Listeners that use Redis themselves, or fail.
     'listen' => (static function () use ($say, $waitForGo): void {
         Event::listen(MasterChanged::class, static fn (): mixed => Redis::incr('heard'));

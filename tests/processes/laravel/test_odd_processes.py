@@ -102,6 +102,21 @@ def test_each_connection_stands_on_its_own_database(
         assert client.keys("*") == ["test:chosen"]
 
 
+def test_a_wait_claims_nothing_of_writes_of_another_connection(
+    application: ClusterApplication, tmp_path: Path
+) -> None:
+    go = tmp_path / "go"
+    actor = application.start(["odd.php", "durable"], TEST_APP_GO=str(go), REDIS_CALL_TIMEOUT="2")
+    application.wait_for(lambda: bool(actor.lines))
+    kill_connections(application)
+    go.touch()
+    found = outcome(application, actor)
+    unknown = "RedisHa\\Laravel\\Errors\\OutcomeUnknown"
+    assert found["seconds"] >= 4.0, "a call's time beyond the patience"
+    assert [found[name] for name in ("never", "gone", "again")] == [unknown] * 3
+    assert (found["reached"], found["now"]) == (2, 2)
+
+
 def test_listeners_may_use_redis_and_may_fail(
     application: ClusterApplication, tmp_path: Path
 ) -> None:
