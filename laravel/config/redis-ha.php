@@ -53,4 +53,9 @@ return [
 
     // The command of redis-ha that `php artisan redis:ha failover` runs.
     'command' => env('REDIS_HA_COMMAND', 'redis-ha'),
+    // Who may pause writes and ask for a failover, which the application's own user may not.
+    'operator' => [
+        'username' => env('REDIS_OPERATOR_USERNAME'),
+        'password' => env('REDIS_OPERATOR_PASSWORD'),
+    ],
 ];

@@ -87,7 +87,8 @@ final class RedisHaService
         return $this->metrics->toArray();
     }
 
-    private function settings(): Settings
+    /** Return the settings of the default connection; throws BadSetting. */
+    public function settings(): Settings
     {
         $redis = $this->config->get('database.redis', []);
 

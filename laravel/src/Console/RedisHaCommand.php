@@ -41,7 +41,7 @@ final class RedisHaCommand extends Command
                 'health' => $this->health($service),
                 'stats' => $this->stats($service),
                 'monitor' => $this->monitor($service),
-                'failover' => $this->failover($switchover),
+                'failover' => $this->failover($service, $switchover),
                 default => $this->usage(),
             };
         } catch (RedisException $error) {
@@ -127,7 +127,7 @@ final class RedisHaCommand extends Command
         return $worst;
     }
 
-    private function failover(Switchover $switchover): int
+    private function failover(RedisHaService $service, Switchover $switchover): int
     {
         $json = (bool) $this->option('json');
         if ($json && ! $this->option('yes')) {
@@ -140,6 +140,7 @@ final class RedisHaCommand extends Command
         }
         $said = $complaints = '';
         $code = $switchover->run(
+            $service->settings(),
             $json,
             function (string $text) use (&$said): void {
                 $said .= $text;

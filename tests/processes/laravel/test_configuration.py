@@ -1,6 +1,7 @@
 """What the application is told when its configuration is wrong, and what its commands say."""
 
 import json
+import os
 import socket
 import subprocess
 import time
@@ -141,6 +142,21 @@ def test_failover_without_its_command_says_how_to_get_it(application: ClusterApp
     code, text = application.artisan("redis:ha", "failover", "--yes", REDIS_HA_COMMAND="nowhere-ha")
     assert code == 1
     assert "REDIS_HA_COMMAND" in text
+
+
+def test_a_failover_needs_no_environment_once_the_configuration_is_cached(
+    application: ClusterApplication, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = application.cluster.master
+    code, text = application.artisan("config:cache", **operator_settings())
+    assert code == 0, text
+    # As in production: Laravel doesn't read .env any more, nor does anybody else.
+    application.connection = {}
+    for name in [name for name in os.environ if name.startswith("REDIS_")]:
+        monkeypatch.delenv(name)
+    code, text = application.artisan("redis:ha", "failover", "--yes", "--json")
+    assert code == 0, text
+    assert application.cluster.settled_master() != old
 
 
 def test_reads_go_to_replicas_and_writes_do_not(application: ClusterApplication) -> None:
