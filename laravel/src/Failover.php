@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace RedisHa\Laravel;
 
 use Closure;
+use Redis;
 use RedisException;
 use RedisHa\Laravel\Cluster\Known;
 use RedisHa\Laravel\Errors\NoMaster;
@@ -22,8 +23,6 @@ use Throwable;
 /** Runs calls on the node that is master now, and again on the next one when that is safe. */
 final class Failover
 {
-    private const PAUSE_MICROSECONDS = 50_000;
-
     private ?Call $call = null;
 
     public function __construct(
@@ -108,7 +107,8 @@ final class Failover
     private function recover(Call $call, ?Seat $seat, RedisException $error): void
     {
         $meaning = Meaning::of($error->getMessage());
-        if ($seat !== null && in_array($meaning, [Meaning::Refused, Meaning::Lost], true)) {
+        $spared = $seat !== null && $call->spares($error) && $seat->client->getMode() === Redis::ATOMIC;
+        if ($seat !== null && ! $spared && in_array($meaning, [Meaning::Refused, Meaning::Lost], true)) {
             $this->seats->drop($seat);
         }
         $known = $this->locator->known;
@@ -119,14 +119,22 @@ final class Failover
         if ($seat?->replica) {
             return;
         }
+        $found = $this->find($call);
+        if ($known !== null && $found->address->is($known->address)) {
+            $left = max(0.0, $call->deadline() - Clock::now());
+            usleep((int) (1_000_000 * min($call->pause($error), $left)));
+        } elseif ($seat !== null && $spared) {
+            $this->seats->drop($seat);
+        }
+    }
+
+    private function find(Call $call): Known
+    {
         try {
-            $found = $this->locator->find($call->deadline());
+            return $this->locator->find($call->deadline());
         } catch (NoMaster $none) {
             $call->failed($none, Clock::now());
             throw $none;
-        }
-        if ($known !== null && $found->address->is($known->address)) {
-            usleep(self::PAUSE_MICROSECONDS);
         }
     }
 

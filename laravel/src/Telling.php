@@ -28,6 +28,10 @@ final class Telling
     {
         $this->events[] = $event;
         $this->metrics->happened($event);
+        // A cluster that refuses everybody would fill the disk: attempts 1, 2, 4, 8 ... are logged.
+        if ($event instanceof FailoverRetried && ($event->attempt & ($event->attempt - 1)) !== 0) {
+            return;
+        }
         $this->log(match (true) {
             $event instanceof MasterChanged => 'redis-ha: master changed',
             $event instanceof FailoverRetried => 'redis-ha: call repeated',

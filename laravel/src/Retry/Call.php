@@ -17,6 +17,9 @@ final class Call
 {
     /** The connection may break again on the new master; a third time is no coincidence. */
     private const UNCERTAIN_RETRIES = 2;
+    /** Seconds before the next attempt at a node; doubled each time that it lacks replicas. */
+    private const PAUSE = 0.05;
+    private const LONGEST_PAUSE = 0.5;
 
     public bool $onReplica = false;
     public int $attempts = 0;
@@ -25,6 +28,7 @@ final class Call
     private int $effects = 0;
     private Effect $last = Effect::None;
     private int $uncertain = 0;
+    private int $shortages = 0;
 
     public function __construct(
         private readonly float $seconds,
@@ -41,6 +45,25 @@ final class Call
     public function isOver(float $now): bool
     {
         return $now >= $this->deadline();
+    }
+
+    /**
+     * Say whether the connection that this error came over can serve the next attempt. After a pipeline
+     * there may be replies on it that nobody read.
+     */
+    public function spares(RedisException $error): bool
+    {
+        return Meaning::isShortage($error->getMessage()) && $this->last !== Effect::Parts;
+    }
+
+    /** Return how long (s) to wait before the next attempt at the node that this error came from. */
+    public function pause(RedisException $error): float
+    {
+        if (! Meaning::isShortage($error->getMessage())) {
+            return self::PAUSE;
+        }
+
+        return min(self::LONGEST_PAUSE, self::PAUSE * 2 ** min(10, $this->shortages++));
     }
 
     public function begin(): void

@@ -25,6 +25,12 @@ enum Meaning: string
     // Any other error code of a server: a word in capitals.
     private const CODE = '/^[A-Z]{3,} /';
 
+    /** Say whether a master without enough replicas refused: nothing is wrong with the connection to it. */
+    public static function isShortage(string $message): bool
+    {
+        return str_starts_with($message, 'NOREPLICAS');
+    }
+
     /** Read a phpredis message: the server's error, or what befell the connection. */
     public static function of(string $message): self
     {

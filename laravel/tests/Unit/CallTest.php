@@ -105,6 +105,19 @@ final class CallTest extends TestCase
         self::sent(0)->failed($none, 2.0);
     }
 
+    public function testAMasterThatLacksReplicasIsAskedMoreAndMoreSeldomOverTheSameConnection(): void
+    {
+        $shortage = new RedisException('NOREPLICAS Not enough good replicas to write.');
+        $call = self::sent(1);
+        self::assertTrue($call->spares($shortage));
+        self::assertFalse($call->spares(new RedisException('READONLY You can\'t')));
+        self::assertSame(0.05, $call->pause(new RedisException(self::GONE)));
+        $pauses = array_map(static fn (): float => $call->pause($shortage), range(1, 6));
+        self::assertSame([0.05, 0.1, 0.2, 0.4, 0.5, 0.5], $pauses);
+        $call->sends(Effect::Parts);
+        self::assertFalse($call->spares($shortage), 'a pipeline may have replies that nobody read');
+    }
+
     public function testADenialIsSaidAtOnce(): void
     {
         try {

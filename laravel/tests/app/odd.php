@@ -9,6 +9,7 @@ declare(strict_types=1);
 
 use Illuminate\Support\Facades\Event;
 use Illuminate\Support\Facades\Redis;
+use RedisHa\Laravel\Events\FailoverRetried;
 use RedisHa\Laravel\Events\MasterChanged;
 use RedisHa\Laravel\Tests\app\TestApplication;
 
@@ -136,6 +137,19 @@ match ($argv[1]) {
         $again = $failure(static fn (): mixed => Redis::wait(1, 1000));
         Redis::set('durable', '3');
         $say(reached: $reached, never: $never, seconds: $seconds, gone: $gone, again: $again, now: Redis::wait(2, 2000));
+    })(),
+    // A write to a master that lacks replicas: what it came to, and over how many connections.
+    'shortage' => (static function () use ($say, $waitForGo, $failure): void {
+        $connections = static fn (): int => (int) Redis::info()['total_connections_received'];
+        $retries = 0;
+        Event::listen(FailoverRetried::class, static function () use (&$retries): void {
+            $retries++;
+        });
+        Redis::ping();
+        $before = $connections();
+        $waitForGo();
+        $error = $failure(static fn (): mixed => Redis::incr('short'));
+        $say(error: $error, retries: $retries, opened: $connections() - $before);
     })(),
     // Listeners that use Redis themselves, or fail.
     'listen' => (static function () use ($say, $waitForGo): void {

@@ -117,6 +117,24 @@ def test_a_wait_claims_nothing_of_writes_of_another_connection(
     assert (found["reached"], found["now"]) == (2, 2)
 
 
+def test_a_master_that_lacks_replicas_is_no_storm(
+    application: ClusterApplication, tmp_path: Path
+) -> None:
+    go = tmp_path / "go"
+    actor = application.start(["odd.php", "shortage"], TEST_APP_GO=str(go), REDIS_CALL_TIMEOUT="4")
+    application.wait_for(lambda: bool(actor.lines))
+    with application.cluster.master.client() as client:
+        client.config_set("min-replicas-to-write", "9")
+        go.touch()
+        found = outcome(application, actor)
+        client.config_set("min-replicas-to-write", "0")
+    assert found["error"] == "RedisHa\\Laravel\\Errors\\CallTimedOut"
+    assert 5 <= found["retries"] <= 12, "50 ms at first, and half a second in the end"
+    assert application.log.count("redis-ha: call repeated") <= 4
+    # Sentinels, replicas and this test connect, too: 40 were opened by attempts each 50 ms.
+    assert found["opened"] <= 12
+
+
 def test_listeners_may_use_redis_and_may_fail(
     application: ClusterApplication, tmp_path: Path
 ) -> None:
