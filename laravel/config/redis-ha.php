@@ -42,14 +42,16 @@ return [
     'min_connections' => env('REDIS_MIN_CONNECTIONS', 5),
 
     // Facade, cache and session commands that may be sent again although the first may have been
-    // applied: the second leaves the same data. A blocking pop is among them: an element whose
-    // reply was lost is gone either way, and the next one is not the same. What another client wrote in
-    // between is written over. [] repeats only reads and the queue worker's own scripts.
+    // applied: the second leaves the same data and has the same reply. A blocking pop is among them: an
+    // element whose reply was lost is gone either way, and the next one is not the same. What another
+    // client wrote in between is written over. [] repeats only reads and the queue worker's own scripts.
     'repeatable' => [
-        'set', 'setex', 'psetex', 'mset', 'del', 'unlink', 'expire', 'pexpire', 'expireat',
-        'pexpireat', 'persist', 'hset', 'hmset', 'hdel', 'sadd', 'srem', 'zrem',
+        'set', 'setex', 'psetex', 'mset', 'hmset', 'expire', 'pexpire', 'expireat', 'pexpireat',
         'blpop', 'brpop', 'bzpopmin', 'bzpopmax',
     ],
+    // More of them, for a connection where nobody minds the reply: a repeated DEL, HDEL, SADD, SREM or
+    // ZREM leaves the same data, and says 0 of what the first one did. Cache and sessions want 'del'.
+    'also_repeatable' => [],
 
     // The command of redis-ha that `php artisan redis:ha failover` runs.
     'command' => env('REDIS_HA_COMMAND', 'redis-ha'),

@@ -60,7 +60,10 @@ final class Settings
             self::seconds($values, 'max_lag', 'REDIS_MAX_LAG'),
             $pool > 0,
             $most,
-            array_values(array_map('strtolower', $values['repeatable'] ?? [])),
+            array_map('strtolower', [
+                ...array_values($values['repeatable'] ?? []),
+                ...array_values($values['also_repeatable'] ?? []),
+            ]),
         );
     }
 

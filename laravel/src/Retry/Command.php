@@ -172,10 +172,10 @@ final class Command
         return $this->name === 'eval' && in_array($this->arguments[0] ?? '', $scripts, true);
     }
 
-    /** A SET that depends on what was there, or says what was there, isn't the same twice. */
+    /** A SET or EXPIRE that depends on what was there, or says what was there, isn't the same twice. */
     private function isConditional(): bool
     {
-        if ($this->name !== 'set') {
+        if (! in_array($this->name, ['set', 'expire', 'pexpire', 'expireat', 'pexpireat'], true)) {
             return false;
         }
         $words = [];
@@ -184,6 +184,6 @@ final class Command
             $words[] = is_string($word) ? strtoupper($word) : '';
         });
 
-        return array_intersect(['NX', 'XX', 'GET'], $words) !== [];
+        return array_intersect(['NX', 'XX', 'GET', 'GT', 'LT'], $words) !== [];
     }
 }

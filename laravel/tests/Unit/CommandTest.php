@@ -33,6 +33,16 @@ final class CommandTest extends TestCase
         self::assertFalse(Command::of('wait', [1, 100])->isRead());
     }
 
+    public function testByItselfOnlyWhatAnswersTheSameIsRepeated(): void
+    {
+        $defaults = require __DIR__ . '/../../config/redis-ha.php';
+        $telling = ['del', 'unlink', 'persist', 'hset', 'hdel', 'sadd', 'srem', 'zrem', 'zadd', 'incr', 'setnx'];
+        self::assertSame([], array_intersect($defaults['repeatable'], $telling));
+        self::assertTrue(Command::of('setex', ['k', 5, 'v'])->isRepeatable($defaults['repeatable']));
+        self::assertTrue(Command::of('expire', ['k', 5])->isRepeatable($defaults['repeatable']));
+        self::assertFalse(Command::of('expire', ['k', 5, 'nx'])->isRepeatable($defaults['repeatable']));
+    }
+
     public function testTheQueuesPopIsAndItsPushIsNot(): void
     {
         self::assertTrue(Command::of('eval', [LuaScripts::pop(), ['q'], 3])->isRepeatable([]));

@@ -21,6 +21,12 @@ final class SettingsTest extends TestCase
         self::assertFalse(Settings::parse(self::values(['pool_size' => 0]))->persistent);
     }
 
+    public function testAConnectionMayRepeatMoreCommands(): void
+    {
+        self::assertSame(['set'], self::settings()->repeatable);
+        self::assertSame(['set', 'del'], Settings::parse(self::values(['also_repeatable' => ['DEL']]))->repeatable);
+    }
+
     public static function settings(): Settings
     {
         return Settings::parse(self::values([]));

@@ -39,6 +39,10 @@ match ($role) {
     'write' => $repeat(80, static fn (int $n): mixed => $n % 2 === 0
         ? Redis::set("w:{$id}:{$n}", $n) && true
         : Cache::put("w:{$id}:{$n}", $n, 3600)),
+    // What the cache forgets in silence, and what a set tells of its member.
+    'forget' => $repeat(60, static fn (int $n): mixed => Cache::put("f:{$id}:{$n}", $n, 60)
+        && in_array(Cache::forget("f:{$id}:{$n}"), [true, false], true)),
+    'sign' => $repeat(60, static fn (int $n): mixed => Redis::sadd("s:{$id}", $n)),
     // A write that must not be made twice, by number, so that a second one shows.
     'append' => $repeat(60, static fn (int $n): mixed => $app->make('App\Services\RedisHAService')->executeWithFailover(
         static fn (mixed $redis): mixed => $redis->rpush("a:{$id}", "{$n}"),

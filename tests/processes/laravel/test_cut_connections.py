@@ -77,6 +77,26 @@ def test_what_may_be_repeated_shows_nothing_of_it(
     assert "redis-ha: call repeated" in application.log
 
 
+def test_the_cache_forgets_and_shows_nothing_of_it(
+    application: ClusterApplication, relays: Relays
+) -> None:
+    actor = application.act("forget", SECONDS)
+    cut_again_and_again(application, relays, actor)
+    assert actor.failures == []
+    with application.cluster.master.client() as client:
+        assert [name for name in client.keys("*") if ":f:" in name] == []
+
+
+def test_a_reply_that_tells_something_is_never_that_of_a_repetition(
+    application: ClusterApplication, relays: Relays
+) -> None:
+    actor = application.act("sign", SECONDS)
+    cut_again_and_again(application, relays, actor)
+    assert {line["value"] for line in actor.acknowledged} == {1}
+    failed = [line for line in actor.lines if not line["ok"]]
+    assert {line["error"].rpartition("\\")[2] for line in failed} == {"OutcomeUnknown"}
+
+
 def test_a_queue_worker_goes_on(application: ClusterApplication, relays: Relays) -> None:
     worker = application.artisan_running("queue:work", "--sleep=0", "--tries=9")
     dispatcher = application.act("dispatch", SECONDS)

@@ -34,6 +34,7 @@ return [
             ],
         ],
         'default' => $node,
-        'cache' => $node,
+        // A cache doesn't mind that a repeated DEL says 0.
+        'cache' => $node + ['options' => ['sentinel' => ['also_repeatable' => ['del']]]],
     ],
 ];
