@@ -84,8 +84,9 @@ final class SentinelConnector extends PhpRedisConnector
             ini_set('redis.pconnect.connection_limit', (string) $settings->maxConnections);
         }
         $scout = $this->scout($settings);
-        $locator = new Locator($settings, $scout, new Memory($this->folder, $settings));
-        $readers = new Readers($locator, $scout, $settings->maxLag);
+        $memory = new Memory($this->folder, $settings);
+        $locator = new Locator($settings, $scout, $memory);
+        $readers = new Readers($locator, $scout, $settings->maxLag, $memory);
         $seats = new Seats(new Dialer($settings, $this->creator(), $options), $locator, $readers);
 
         return new Failover($settings, $locator, $seats, $this->metrics, $this->telling);

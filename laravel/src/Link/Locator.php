@@ -31,7 +31,9 @@ final class Locator
     ) {
         $this->known = $memory?->recall();
         if ($this->known !== null) {
-            $this->nodes[(string) $this->known->address] = $this->known->address;
+            foreach ([$this->known->address, ...$memory->nodes()] as $address) {
+                $this->nodes[(string) $address] = $address;
+            }
         }
     }
 
@@ -45,9 +47,10 @@ final class Locator
             $sentinels = $verdict?->master === null ? $this->sentinels() : [];
             $verdict = $sentinels === [] ? $verdict : Mastership::decide($this->known, $this->evidence($sentinels));
             if ($verdict?->master !== null) {
-                $this->memory?->keep($verdict->master);
+                $this->known = $verdict->master;
+                $this->remember();
 
-                return $this->known = $verdict->master;
+                return $this->known;
             }
             $this->refuseIfHopeless($sentinels, Clock::now() - $began);
             if (Clock::now() >= $deadline) {
@@ -56,6 +59,15 @@ final class Locator
                 throw $this->notFound($verdict->reason ?? '');
             }
             usleep(self::ROUND_MICROSECONDS);
+        }
+    }
+
+    /** See to it that more nodes than the master are known. */
+    public function meetReplicas(): void
+    {
+        if (count($this->nodes) < 2) {
+            $this->sentinels();
+            $this->remember();
         }
     }
 
@@ -76,6 +88,13 @@ final class Locator
     public function nodes(): array
     {
         return array_values(array_map($this->scout->askNode(...), $this->nodes));
+    }
+
+    private function remember(): void
+    {
+        if ($this->known !== null) {
+            $this->memory?->keep($this->known, array_values($this->nodes));
+        }
     }
 
     /** @param list<SentinelView> $sentinels */

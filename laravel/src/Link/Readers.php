@@ -13,7 +13,8 @@ use RedisHa\Laravel\Cluster\NodeView;
 final class Readers
 {
     private const REFRESH = 1.0;
-    private const LEAVE_ALONE = 2.0;
+    /** Seconds for which one that failed or didn't answer is left alone, by the next requests, too. */
+    private const LEAVE_ALONE = 10.0;
 
     private readonly Freshness $freshness;
     /** @var array<string, array{Address, float}> */
@@ -27,8 +28,10 @@ final class Readers
         private readonly Locator $locator,
         private readonly Scout $scout,
         private readonly float $maxLag,
+        private readonly ?Memory $memory = null,
     ) {
         $this->freshness = new Freshness();
+        $this->recall();
     }
 
     /** Return the replica whose turn it is; null sends the read to the master. */
@@ -51,14 +54,23 @@ final class Readers
     /** Leave a replica that failed alone for a while. */
     public function shun(Address $address): void
     {
-        $this->shunned[(string) $address] = Clock::now() + self::LEAVE_ALONE;
+        $this->recall();
+        $now = Clock::now();
+        $this->shunned[(string) $address] = $now + self::LEAVE_ALONE;
+        $left = array_map(static fn (float $until): float => $until - $now, $this->shunned);
+        $this->memory?->keepSilent(array_filter($left, static fn (float $seconds): bool => $seconds > 0));
+    }
+
+    private function recall(): void
+    {
+        foreach ($this->memory?->silent(self::LEAVE_ALONE) ?? [] as $key => $seconds) {
+            $this->shunned[$key] = max($this->shunned[$key] ?? 0.0, Clock::now() + $seconds);
+        }
     }
 
     private function look(): void
     {
-        if (count($this->locator->nodes) < 2) {
-            $this->locator->sentinels();
-        }
+        $this->locator->meetReplicas();
         $master = $this->locator->known?->address;
         if ($master !== null) {
             // Before the replicas: else they would always seem to be behind under load.
@@ -67,7 +79,8 @@ final class Readers
         }
         $this->usable = [];
         foreach ($this->locator->nodes as $key => $address) {
-            $at = $address->is($master) ? null : $this->freshAt($address);
+            $isLeftAlone = $address->is($master) || ($this->shunned[$key] ?? 0.0) > Clock::now();
+            $at = $isLeftAlone ? null : $this->freshAt($address);
             if ($at !== null) {
                 $this->usable[$key] = [$address, $at];
             }
@@ -77,6 +90,11 @@ final class Readers
 
     private function freshAt(Address $address): ?float
     {
-        return $this->freshness->freshAt($this->scout->askNode($address));
+        $view = $this->scout->askNode($address);
+        if ($view->role === null) {
+            $this->shun($address);
+        }
+
+        return $this->freshness->freshAt($view);
     }
 }

@@ -35,6 +35,19 @@ final class MemoryTest extends TestCase
         self::assertNull($this->memory()->recall());
     }
 
+    public function testTheNodesAndWhoIsSilentAreKeptToo(): void
+    {
+        $nodes = [new Address('10.0.0.1', 6379), new Address('::1', 6380)];
+        $this->memory()->keep(new Known($nodes[0], 'abc'), $nodes);
+        self::assertEquals($nodes, $this->memory()->nodes());
+        self::assertSame([], $this->memory()->silent(10.0));
+
+        $this->memory()->keepSilent(['10.0.0.1:6379' => 5.0, '::1:6380' => 20.0, 'gone:1' => -1.0]);
+        $left = $this->memory()->silent(10.0);
+        self::assertSame(['10.0.0.1:6379'], array_keys($left), 'neither what is over nor what can\'t be');
+        self::assertEqualsWithDelta(5.0, $left['10.0.0.1:6379'], 1.0);
+    }
+
     public function testADamagedOrOldFileIsNoMaster(): void
     {
         $this->memory()->keep(new Known(new Address('10.0.0.1', 6379), 'abc'));
@@ -44,6 +57,8 @@ final class MemoryTest extends TestCase
             clearstatcache();
             self::assertNull($this->memory()->recall(), 'too old, or from before the clock was set back');
         }
+        file_put_contents((string) $path, '{"host":"h","port":1,"replid":"","epoch":0,"nodes":[1,["h"]]}');
+        self::assertSame([], $this->memory()->nodes());
         file_put_contents((string) $path, '{"host":');
         self::assertNull($this->memory()->recall());
     }

@@ -25,7 +25,11 @@ try {
         Redis::watch('visits');
         Redis::multi();
     }
-    echo json_encode(['visits' => $visits, 'process' => getmypid()]);
+    $began = hrtime(true);
+    if (str_contains($_SERVER['REQUEST_URI'], 'read')) {
+        Redis::get('visits');
+    }
+    echo json_encode(['visits' => $visits, 'process' => getmypid(), 'reading' => (hrtime(true) - $began) / 1e9]);
 } catch (Throwable $error) {
     http_response_code(500);
     echo json_encode(['error' => $error::class, 'text' => $error->getMessage()]);

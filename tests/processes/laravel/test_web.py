@@ -124,6 +124,22 @@ def test_a_request_that_ended_in_the_middle_harms_no_other(application: ClusterA
     assert numbers == list(range(1, len(numbers) + 1))
 
 
+def test_a_silent_replica_and_the_sentinels_hold_up_no_read_of_the_next_request(
+    application: ClusterApplication,
+) -> None:
+    site = serve(application, REDIS_READ_SPLIT="true")
+    assert "visits" in site.get("/read")
+    still = [application.cluster.replicas[0], *application.cluster.sentinels]
+    for node in still:
+        node.pause()
+    took = [float(str(site.get("/read")["reading"])) for _ in range(20)]
+    # A look at each of them takes 0.25 s; one or two requests may have to learn of the replica.
+    slow = [seconds for seconds in took if seconds >= 0.24]
+    assert len(slow) <= 5, took
+    for node in still:
+        node.resume()
+
+
 @pytest.mark.parametrize(
     ("php", "fault"),
     [
