@@ -28,6 +28,9 @@ return [
     // A reply that takes longer makes the client look whether the node still is the master. A
     // blocking pop waits in slices, so that this does not limit how long it may block.
     'read_timeout' => env('REDIS_READ_TIMEOUT', 2.0),
+    // A subscription that hears nothing for so long is made anew, as the node may hang or be gone; what is
+    // published just then is not heard.
+    'subscription_silence' => env('REDIS_SUBSCRIPTION_SILENCE', 60.0),
 
     // Send commands that read to a replica, when its data is certainly not older than `max_lag`. SCAN
     // and its kin stay at the master: a cursor means something only to the node that gave it.

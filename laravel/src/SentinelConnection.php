@@ -32,8 +32,6 @@ final class SentinelConnection extends PhpRedisConnection
 {
     /** Longest (s) that a blocking pop waits at the server before we look whether that still lives. */
     private const SLICE = 1;
-    /** Seconds of silence after which a subscription is made anew, as the node may hang. */
-    private const SUBSCRIPTION_PATIENCE = 5.0;
 
     private ?Seat $seat = null;
     private readonly Tie $tie;
@@ -411,7 +409,7 @@ final class SentinelConnection extends PhpRedisConnection
             $isTied = $this->tie->isWatching();
             try {
                 Hush::around(fn (): mixed => $this->patiently(
-                    self::SUBSCRIPTION_PATIENCE,
+                    max(0.0, $this->settings->subscriptionSilence - $this->settings->readTimeout),
                     fn (): mixed => $subscribe($guarded),
                 ));
 

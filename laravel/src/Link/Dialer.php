@@ -33,7 +33,11 @@ final class Dialer
         // Always: Laravel selects none where none is set, and phpredis keeps the connections to a node in one
         // pool, whatever their ids, unless php.ini says redis.pconnect.pool_pattern. To set that here is no
         // use: PHP takes it back before phpredis takes back the connections of a request that ends.
-        return $this->dial($address, [...$this->options, ...$timing, ...$pool, 'database' => $this->database()]);
+        $client = $this->dial($address, [...$this->options, ...$timing, ...$pool, 'database' => $this->database()]);
+        // So that the kernel ends a subscription, which sends nothing itself, to a host that is lost.
+        $client->setOption(Redis::OPT_TCP_KEEPALIVE, 1);
+
+        return $client;
     }
 
     /** Return the database on which a new connection stands. */

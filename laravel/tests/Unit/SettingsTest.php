@@ -43,6 +43,7 @@ final class SettingsTest extends TestCase
             'REDIS_USERNAME' => ['username' => null],
             'REDIS_PASSWORD' => ['password' => ''],
             'REDIS_TLS_CA' => ['tls_ca' => '/nowhere/ca.crt'],
+            'REDIS_SUBSCRIPTION_SILENCE' => ['subscription_silence' => 0],
             'REDIS_CALL_TIMEOUT' => ['timeout' => 'soon'],
             'REDIS_POOL_SIZE' => ['pool_size' => -1],
         ];
@@ -65,7 +66,7 @@ final class SettingsTest extends TestCase
         return $other + [
             'service' => [['host' => 'h', 'port' => '26379'], ['host' => null]],
             'master_name' => 'mymaster', 'username' => 'app', 'password' => 'p', 'tls_ca' => __FILE__,
-            'timeout' => 10, 'connect_timeout' => '1', 'read_timeout' => 2.0, 'max_lag' => 5,
+            'subscription_silence' => 60, 'timeout' => 10, 'connect_timeout' => '1', 'read_timeout' => 2.0, 'max_lag' => 5,
             'pool_size' => 10, 'max_connections' => '50', 'min_connections' => 5, 'repeatable' => ['SET'],
         ];
     }

@@ -182,6 +182,36 @@ def test_a_subscription_moves_to_the_next_master(application: ClusterApplication
     application.cluster.wait_for(lambda: _said(application, listener, "two"))
 
 
+def _subscriber(application: ClusterApplication) -> dict[str, str]:
+    with application.cluster.master.client() as client:
+        rows = client.client_list(_type="pubsub")
+    return next((row for row in rows if row["user"] == "app"), {})
+
+
+def test_a_subscription_outlasts_silence_in_a_healthy_cluster(
+    application: ClusterApplication,
+) -> None:
+    application.act("hear", 30)
+    application.wait_for(lambda: bool(_subscriber(application)))
+    before = _subscriber(application)
+    # Any that was made anew after 7 s, or after its own setting, has another id by then.
+    time.sleep(9)
+    assert _subscriber(application)["id"] == before["id"]
+    port = f":{int(before['addr'].rsplit(':', 1)[1]):04X}"
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()]
+    (timer,) = (row[5] for row in rows if row[1].endswith(port))
+    assert timer.startswith("02:"), "TCP keepalive"
+
+
+def test_a_subscription_is_made_anew_after_the_silence_that_is_set(
+    application: ClusterApplication,
+) -> None:
+    application.act("hear", 30, REDIS_SUBSCRIPTION_SILENCE="3")
+    application.wait_for(lambda: bool(_subscriber(application)))
+    before = _subscriber(application)["id"]
+    application.wait_for(lambda: _subscriber(application).get("id", before) != before, 6.0)
+
+
 def _said(application: ClusterApplication, listener: object, message: str) -> bool:
     with application.cluster.settled_master().client() as client:
         client.publish("test:news", message)
