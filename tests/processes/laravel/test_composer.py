@@ -57,6 +57,16 @@ def test_the_package_is_valid(tmp_path: Path) -> None:
     composer(PACKAGE, "validate", "--strict", "--no-check-lock", home=tmp_path)
 
 
+@pytest.mark.parametrize(("laravel", "symfony"), [("11.48.0", "7.0.0"), ("12.40.0", "7.4.0")])
+def test_composer_takes_it_beside_newer_laravels(folder: Path, laravel: str, symfony: str) -> None:
+    document = json.loads((folder / "composer.json").read_text())
+    document["provide"] = dict.fromkeys(PROVIDED, laravel) | {"symfony/process": symfony}
+    (folder / "composer.json").write_text(json.dumps(document))
+    for command in readme_commands():
+        composer(folder, *command[1:], home=folder / "composer")
+    assert (folder / "vendor" / "redis-ha" / "laravel" / "src").is_dir()
+
+
 def test_it_is_installed_and_found_as_the_readme_says(
     application: ClusterApplication, folder: Path
 ) -> None:
