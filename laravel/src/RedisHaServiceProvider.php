@@ -31,8 +31,12 @@ final class RedisHaServiceProvider extends ServiceProvider
         if (! class_exists(self::SERVICE)) {
             class_alias(RedisHaService::class, self::SERVICE);
         }
-        $this->app->alias(RedisHaService::class, self::SERVICE);
-        $this->app->resolving('redis', function (RedisManager $redis, Application $app): void {
+        // An application may have a class of its own of that name.
+        if (is_a(self::SERVICE, RedisHaService::class, true)) {
+            $this->app->alias(RedisHaService::class, self::SERVICE);
+        }
+        // Also where somebody has used Redis before this provider came.
+        $this->callAfterResolving('redis', function (RedisManager $redis, Application $app): void {
             // Not static: Laravel binds it to the manager.
             $redis->extend('phpredis', fn (): SentinelConnector => $app->make(SentinelConnector::class));
         });

@@ -31,6 +31,21 @@ def test_phpunit_passes(php: str) -> None:
     assert "OK (" in run(php, phpunit(php), "--configuration", str(PACKAGE / "phpunit.xml"))
 
 
+@pytest.mark.parametrize("php", GENERATIONS)
+def test_an_applications_own_class_of_the_services_name_stays_its_own(php: str) -> None:
+    # In a process of its own, as a class can't be taken back.
+    code = """
+        require 'tests/autoload.php';
+        class Own {}
+        class_alias('Own', 'App\\Services\\RedisHAService');
+        $app = new Illuminate\\Foundation\\Application('.');
+        $app->instance('config', new Illuminate\\Config\\Repository());
+        (new RedisHa\\Laravel\\RedisHaServiceProvider($app))->register();
+        echo $app->make('App\\Services\\RedisHAService')::class;
+    """
+    assert run(php, "-r", code) == "Own"
+
+
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """Give a copy of the package, which nobody has run composer in."""
