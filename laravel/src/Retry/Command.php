@@ -172,18 +172,18 @@ final class Command
         return $this->name === 'eval' && in_array($this->arguments[0] ?? '', $scripts, true);
     }
 
-    /** A SET or EXPIRE that depends on what was there, or says what was there, isn't the same twice. */
+    /** A SET, EXPIRE or ZADD that depends on what was there, or says what was there, isn't the same twice. */
     private function isConditional(): bool
     {
-        if (! in_array($this->name, ['set', 'expire', 'pexpire', 'expireat', 'pexpireat'], true)) {
+        if (! in_array($this->name, ['set', 'expire', 'pexpire', 'expireat', 'pexpireat', 'zadd'], true)) {
             return false;
         }
         $words = [];
-        $options = array_slice($this->arguments, 2);
+        $options = array_slice($this->arguments, $this->name === 'zadd' ? 1 : 2);
         array_walk_recursive($options, static function (mixed $word) use (&$words): void {
             $words[] = is_string($word) ? strtoupper($word) : '';
         });
 
-        return array_intersect(['NX', 'XX', 'GET', 'GT', 'LT'], $words) !== [];
+        return array_intersect(['NX', 'XX', 'GET', 'GT', 'LT', 'INCR'], $words) !== [];
     }
 }

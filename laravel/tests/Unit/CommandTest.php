@@ -40,6 +40,8 @@ final class CommandTest extends TestCase
         self::assertSame([], array_intersect($defaults['repeatable'], $telling));
         self::assertTrue(Command::of('setex', ['k', 5, 'v'])->isRepeatable($defaults['repeatable']));
         self::assertTrue(Command::of('expire', ['k', 5])->isRepeatable($defaults['repeatable']));
+        self::assertTrue(Command::of('zadd', ['k', [], 1, 'm'])->isRepeatable(['zadd']));
+        self::assertFalse(Command::of('zadd', ['k', ['incr'], 1, 'm'])->isRepeatable(['zadd']));
         self::assertFalse(Command::of('expire', ['k', 5, 'nx'])->isRepeatable($defaults['repeatable']));
     }
 
