@@ -185,7 +185,8 @@ def test_a_subscription_moves_to_the_next_master(application: ClusterApplication
 def _subscriber(application: ClusterApplication) -> dict[str, str]:
     with application.cluster.master.client() as client:
         rows = client.client_list(_type="pubsub")
-    return next((row for row in rows if row["user"] == "app"), {})
+    found: dict[str, str] = next((row for row in rows if row["user"] == "app"), {})
+    return found
 
 
 def test_a_subscription_outlasts_silence_in_a_healthy_cluster(
