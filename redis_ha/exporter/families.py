@@ -17,7 +17,7 @@ from redis_ha.health import RoundTrip, judge_health
 from redis_ha.observing import sight, writable_masters
 from redis_ha.readiness import is_ready, judge_readiness
 from redis_ha.stats import replica_lags
-from redis_ha.survey import Survey
+from redis_ha.survey import NodeSurvey, Survey
 from redis_ha.witness.hearing import Hearing
 from redis_ha.witness.metrics import metric_rows
 
@@ -32,7 +32,7 @@ def families(picture: Picture, *, now: float) -> Iterator[Metric]:
     yield from _survey(picture, now)
     yield from _mastership(picture)
     yield from _readiness(picture)
-    yield from _application(picture)
+    yield from _application(picture, now)
     yield from _sentinels(picture)
     yield from _nodes(picture.look.survey)
     yield from _replicas(picture.look.survey)
@@ -88,11 +88,13 @@ def _checks(check: Seen | None) -> dict[str, bool]:
     return {name: is_ready(tuple(f for f in found if f.check == name)) for name in names}
 
 
-def _application(picture: Picture) -> Iterator[Metric]:
+def _application(picture: Picture, now: float) -> Iterator[Metric]:
     trips = picture.trips
     works = trips.last is not None and not trips.last.problem
     text = "How long the last write and reading back as the application took; NaN when it failed."
     yield _gauge("round_trip_seconds", text, trips.last.seconds if trips.last and works else nan)
+    text = "Age of the last write and reading back that was tried, or since the exporter started."
+    yield _gauge("round_trip_age_seconds", text, now - trips.at if picture.site.app else nan)
     text = "Writes and readings back as the application."
     family = CounterMetricFamily(f"{PREFIX}round_trips", text, labels=["result"])
     family.add_metric(["ok"], trips.ok)
@@ -158,6 +160,19 @@ def _nodes(survey: Survey) -> Iterator[Metric]:
     master = {survey.name(n.address): n.view.role == "master" for n in survey.nodes}
     yield _labelled("node_up", "1 when the data node answers.", up)
     yield _labelled("node_is_master", "1 when the data node says it is master.", master)
+    text = "Connections of the data node's clients, replicas included."
+    clients = {survey.name(n.address): _clients(n) for n in survey.nodes}
+    yield _labelled("connections", text, clients)
+    text = "How many there may be (maxclients); Redis tells from 7 on."
+    limits = {survey.name(n.address): float(n.info.get("maxclients", nan)) for n in survey.nodes}
+    yield _labelled("connections_limit", text, limits)
+
+
+def _clients(node: NodeSurvey) -> float:
+    """Count as maxclients does: Redis leaves the replicas out of `connected_clients`."""
+    if "connected_clients" not in node.info:
+        return nan
+    return node.number("connected_clients") + node.number("connected_slaves")
 
 
 def _replicas(survey: Survey) -> Iterator[Metric]:

@@ -55,8 +55,8 @@ def _sentinel(access: Access, address: Address) -> SentinelSurvey:
 def _node(access: Access, address: Address, config: Mapping[str, str]) -> NodeSurvey:
     try:
         with access.connect(address) as client:
-            # Two sections: all of them cost a node and this process five times as much.
-            info = client.execute_command("INFO", "replication", "persistence")
+            # Three sections: all of them cost a node and this process five times as much.
+            info = client.execute_command("INFO", "replication", "persistence", "clients")
             return NodeSurvey(parse_replication(address, info), info=info, config=config)
     except (redis.RedisError, OSError, KeyError, ValueError, TypeError) as error:
         return NodeSurvey(NodeView(address, problem=explained(error)))

@@ -35,11 +35,15 @@ class Seen:
 
 @dataclass(frozen=True)
 class Trips:
-    """Round trips as the application, counted; `last` None before the first that was tried."""
+    """Round trips as the application, counted; `last` None before the first that was tried.
+
+    It ended `at`, and before the first the exporter began then.
+    """
 
     ok: int = 0
     failed: int = 0
     last: RoundTrip | None = None
+    at: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,7 @@ class Event:
 
 def begin(site: Site, look: Seen) -> Picture:
     """Make the first picture; nothing is known of the time before it."""
-    picture = Picture(site, len(site.data_nodes), look)
+    picture = Picture(site, len(site.data_nodes), look, trips=Trips(at=look.at))
     return replace(picture, course=advance(picture.course, sight(look.survey, look.at)))
 
 
@@ -114,13 +118,13 @@ def with_check(picture: Picture, check: Seen) -> Picture:
     )
 
 
-def with_trip(picture: Picture, trip: RoundTrip) -> Picture:
-    """Count a round trip; one that was not tried is none."""
+def with_trip(picture: Picture, trip: RoundTrip, *, at: float) -> Picture:
+    """Count a round trip that ended `at`; one that was not tried is none."""
     if trip.skipped:
         return picture
     trips = picture.trips
     ok = trips.ok + (not trip.problem)
-    return replace(picture, trips=Trips(ok, trips.failed + bool(trip.problem), trip))
+    return replace(picture, trips=Trips(ok, trips.failed + bool(trip.problem), trip, at))
 
 
 def with_expiries(picture: Picture, ends: Mapping[Address, float]) -> Picture:

@@ -129,7 +129,8 @@ class Exporter(Collector):
         """Write and read back as the application."""
         site = self._picture.site
         trip = write_and_read(site.app, name=site.name_of)
-        self._change(lambda picture: with_trip(picture, trip))
+        at = time.monotonic()
+        self._change(lambda picture: with_trip(picture, trip, at=at))
         return TRIP_SECONDS
 
     def check(self) -> float:

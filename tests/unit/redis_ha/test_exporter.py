@@ -79,6 +79,22 @@ def test_a_crash_is_one_failover_as_long_as_no_master_was_seen() -> None:
     assert values(again) | {"survey_age_seconds": 0} == told | {"survey_age_seconds": 0}
 
 
+def test_a_nodes_connections_are_counted_as_its_limit_does_replicas_included() -> None:
+    told = values(with_look(CALM, seen(with_node(HEALTHY, 0, info_connected_slaves=2)), wall=0.0))
+    assert (told["connections['redis-1']"], told["connections_limit['redis-1']"]) == (12, 10_000)
+    gone = values(with_look(CALM, seen(dead(HEALTHY, 2), 1.0), wall=0.0))
+    assert isnan(gone["connections['redis-3']"])
+    assert isnan(gone["connections_limit['redis-3']"])
+
+
+def test_a_round_trip_that_never_comes_grows_old_but_not_where_none_is_tried() -> None:
+    began = begin(replace(SITE, app=ACCESS), seen(HEALTHY, 10.0))
+    assert values(began, now=50.0)["round_trip_age_seconds"] == 40
+    tried = with_trip(began, RoundTrip(problem="nobody listens"), at=45.0)
+    assert values(tried, now=50.0)["round_trip_age_seconds"] == 5
+    assert isnan(values(CALM, now=50.0)["round_trip_age_seconds"])
+
+
 def test_what_happened_is_told_once() -> None:
     assert [e.name for e in events(CALM, CRASH)] == ["master-unavailable", "member-silent"]
     over = {event.name: event.fields for event in events(CRASH, OVER)}
@@ -89,11 +105,11 @@ def test_what_happened_is_told_once() -> None:
 
 def test_each_event_and_its_fields_are_documented() -> None:
     tilted = with_check(CALM, seen(with_sentinel(HEALTHY, 0, tilt=True)))
-    refused = with_trip(CALM, RoundTrip(problem="nobody listens"))
+    refused = with_trip(CALM, RoundTrip(problem="nobody listens"), at=0.0)
     course = (
         *((CALM, CRASH), (CRASH, OVER), (CRASH, with_look(CRASH, seen(HEALTHY, 9.0), wall=0.0))),
         *((CALM, tilted), (tilted, with_check(tilted, seen(HEALTHY)))),
-        *((CALM, refused), (refused, with_trip(refused, RoundTrip(0.1, by="redis-1")))),
+        *((CALM, refused), (refused, with_trip(refused, RoundTrip(0.1, by="redis-1"), at=0.0))),
     )
     told = {e.name: set(e.fields) for before, after in course for e in events(before, after)}
     assert {name: documented()[name] for name in told} == told
@@ -134,7 +150,7 @@ def test_two_writable_masters_are_not_an_available_one() -> None:
 
 
 def test_readiness_and_health_come_from_the_thorough_survey() -> None:
-    fine = with_trip(with_check(CALM, seen(HEALTHY)), RoundTrip(0.004, by="redis-1"))
+    fine = with_trip(with_check(CALM, seen(HEALTHY)), RoundTrip(0.004, by="redis-1"), at=0.0)
     told = values(fine)
     assert (told["ready"], told["not_ready_reasons"], told["quorum"]) == (1, 0, 2)
     levels = ("container", "sentinel", "replication", "application")
@@ -161,14 +177,14 @@ def test_a_sentinel_votes_that_answers_and_counts_enough_others() -> None:
 
 
 def test_round_trips_are_counted_by_their_end() -> None:
-    picture = with_trip(CALM, RoundTrip(0.002))
-    failed = with_trip(picture, RoundTrip(problem="redis-1: nobody listens there"))
+    picture = with_trip(CALM, RoundTrip(0.002), at=0.0)
+    failed = with_trip(picture, RoundTrip(problem="redis-1: nobody listens there"), at=0.0)
     told = values(failed)
     assert (told["round_trips_total['ok']"], told["round_trips_total['failed']"]) == (1, 1)
     assert isnan(told["round_trip_seconds"])
     assert told["health['container']"] == 0
     assert [e.name for e in events(picture, failed)] == ["round-trip-failed"]
-    assert with_trip(failed, RoundTrip(skipped=True)) is failed
+    assert with_trip(failed, RoundTrip(skipped=True), at=0.0) is failed
 
 
 def test_nodes_that_only_sentinels_know_are_added_bounded_and_forgotten() -> None:
