@@ -157,7 +157,7 @@ def _failovers() -> dict[str, Any]:
         "iconColor": "orange",
         "titleFormat": "Failover or switchover",
         "target": {
-            "expr": "max(changes(redis_ha_last_failover_timestamp_seconds[1m])) > 0",
+            "expr": "max(increase(redis_ha_failovers_total[1m])) > 0",
             "refId": "Anno",
         },
     }

@@ -60,7 +60,7 @@ NOW = Row(
         ),
         Panel(
             "Connections used",
-            "Share of `maxclients`.",
+            "Share of `maxclients`, replicas included.",
             (Query('max(redis:connections_used:ratio{node="$node"})'),),
             kind="stat", unit="percentunit", decimals=1, width=3,
             steps=((None, GREEN), (0.6, ORANGE), (0.8, RED)), runbook="RedisConnectionsHigh",

@@ -69,14 +69,21 @@ NOW = Row(
         ),
         Panel(
             "Available",
-            "Share of the time shown with a master, from the seconds of outage.",
-            (Query("1 - max(increase(redis_ha_outage_seconds_total[$__range])) / $__range_s"),),
+            "Share of the time shown in which Redis could be used: the lesser of those with a "
+            "master and with round trips that worked.",
+            (
+                Query(
+                    "1 - max(increase(redis_ha_outage_seconds_total[$__range])"
+                    ' or 2 * increase(redis_ha_round_trips_total{result="failed"}[$__range]))'
+                    " / $__range_s"
+                ),
+            ),
             kind="stat", unit="percentunit", decimals=3,
             steps=((None, RED), (0.999, ORANGE), (0.9995, GREEN)), width=4,
         ),
         Panel(
             "Error budget left",
-            "Of the 0.05 % of 30 days that may be an outage; below 0 the promise is broken.",
+            "Of the 0.05 % of 30 days that Redis may be unusable; below 0 the promise is broken.",
             (Query("min(redis_ha:error_budget_left:ratio30d)"),),
             kind="stat", unit="percentunit", decimals=1,
             steps=((None, RED), (0, ORANGE), (0.5, GREEN)), width=4,
@@ -86,7 +93,7 @@ NOW = Row(
             "Failovers",
             "Failovers and switchovers in the time shown.",
             (Query("round(max(increase(redis_ha_failovers_total[$__range])))"),),
-            kind="stat", steps=((None, BLUE),), width=4, runbook="RedisFailover",
+            kind="stat", steps=((None, BLUE),), width=4, runbook="RedisFailoversOften",
         ),
         Panel(
             "Last failover took",
@@ -161,15 +168,16 @@ MASTERSHIP = Row(
         ),
         Panel(
             "Failed round trips and outage",
-            "Round trips that failed, a second, and the share of time without an available master.",
+            "The share of the time in which the application's round trips failed (one each 2 s), "
+            "and that without an available master.",
             (
                 Query(
-                    'max(rate(redis_ha_round_trips_total{result="failed"}[$__rate_interval]))',
-                    "failed a second",
+                    'max(2 * rate(redis_ha_round_trips_total{result="failed"}[$__rate_interval]))',
+                    "failed",
                 ),
                 Query("max(rate(redis_ha_outage_seconds_total[$__rate_interval]))", "no master"),
             ),
-            least=0, runbook="RedisApplicationFails",
+            unit="percentunit", least=0, runbook="RedisApplicationFailsOften",
         ),
     ),
 )  # fmt: skip
@@ -206,9 +214,9 @@ REPLICATION = Row(
         ),
         Panel(
             "Connections used",
-            "Share of `maxclients`.",
+            "Share of `maxclients`, replicas included.",
             (Query("max by (node) (redis:connections_used:ratio)", "{{node}}"),),
-            unit="percentunit", steps=((None, GREEN), (0.8, RED)), least=0, width=8,
+            unit="percentunit", steps=((None, GREEN), (0.8, ORANGE), (0.99, RED)), least=0, width=8,
             runbook="RedisConnectionsHigh",
         ),
         Panel(
@@ -277,12 +285,15 @@ WATCHING = Row(
     (
         Panel(
             "Age of the last look",
-            "What the exporter serves is that old: one second, two with a node that hangs.",
+            "What the exporter serves is that old: one second, two with a node that hangs; "
+            "readiness and health twenty.",
             (
                 Query("max(redis_ha_survey_age_seconds)", "quick look"),
                 Query("max(redis_ha_check_age_seconds)", "thorough look"),
+                Query("max(redis_ha_round_trip_age_seconds)", "round trip"),
             ),
-            unit="s", steps=((None, GREEN), (45, RED)), least=0, width=8, runbook="RedisUnwatched",
+            unit="s", steps=((None, GREEN), (120, RED)), least=0, width=8,
+            runbook="RedisPartlyUnwatched",
         ),
         Panel(
             "Length of a look",

@@ -178,7 +178,7 @@ def replica_stopped(stage: Stage) -> Iterator[set[str]]:
         if view.role == "slave"
     )  # fmt: skip
     with _killed(replica):
-        yield {f"RedisNodeDown {replica.name}"}
+        yield {f"RedisNodeDown {replica.name}", f"held back: RedisReplicaUnlinked {replica.name}"}
 
 
 def master_killed(stage: Stage) -> Iterator[set[str]]:
