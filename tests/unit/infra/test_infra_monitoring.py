@@ -223,6 +223,36 @@ def test_what_only_follows_from_another_alert_calls_nobody() -> None:
         assert names <= alerts
 
 
+def inhibited() -> set[tuple[str, str, tuple[str, ...]]]:
+    """Give each inhibition: what is active, what it holds back, and the labels that must agree."""
+    return {
+        (rule["source_matchers"][0].split('"')[1], target, tuple(rule.get("equal", ())))
+        for rule in yaml.safe_load(alertmanager_yml(plan()))["inhibit_rules"]
+        for target in rule["target_matchers"][0].split('"')[1].split("|")
+    }
+
+
+def test_one_members_alert_holds_back_no_others() -> None:
+    assert ("RedisNodeDown", "RedisReplicaUnlinked", ("node",)) in inhibited()
+    assert ("RedisConnectionsExhausted", "RedisUnmeasured", ("node",)) in inhibited()
+    assert ("BackupStoreAway", "BackupLogBehind", ("instance",)) in inhibited()
+    assert ("BackupStoreAway", "BackupLogBehind", ()) not in inhibited()
+
+
+def test_the_dead_mans_switch_is_heard_each_five_minutes() -> None:
+    """Alertmanager looks each group_interval, and a repeat that is due just then waits for one."""
+    (route,) = yaml.safe_load(alertmanager_yml(plan()))["route"]["routes"]
+    assert route["matchers"] == ['alertname = "Watchdog"']
+    group, repeat = seconds(route["group_interval"]), seconds(route["repeat_interval"])
+    assert repeat % group
+    assert -(-repeat // group) * group == 300
+
+
+def seconds(text: str) -> int:
+    minutes, _, rest = text.partition("m")
+    return int(minutes) * 60 + int(rest.removesuffix("s") or 0)
+
+
 def test_the_webhook_is_the_receiver_or_nobody_is_called() -> None:
     with_webhook = yaml.safe_load(alertmanager_yml(plan(alertWebhook=WEBHOOK)))
     (receiver,) = with_webhook["receivers"]
