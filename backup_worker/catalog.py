@@ -102,6 +102,10 @@ class Catalog:
     trusted: tuple[bytes, ...]
     wall: Callable[[], datetime] = lambda: datetime.now(UTC)
 
+    def objects(self) -> frozenset[StoredObject]:
+        """Name what lies under snapshots/ and read none of it; raises StoreUnreachable."""
+        return frozenset(self.store.list(manifests.SNAPSHOTS))
+
     def list(self) -> Listing:
         """Read all manifests. A bad one is an entry with its reason; raises StoreUnreachable."""
         parts = parts_by_snapshot(self.store.list(manifests.SNAPSHOTS))

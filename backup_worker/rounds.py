@@ -13,8 +13,22 @@ from backup_worker.manifest import Kind
 from backup_worker.progress import Report
 from backup_worker.schedule import Standing, pause_after, seconds_until_due
 from backup_worker.snapshot import Taken
+from backup_worker.store.contract import StoredObject
 from redis_ha.errors import RedisHaError
 from redis_ha.eventlog import emit
+
+# How long (s) between two looks at the store: `verify` may have found a snapshot to be bad. A look is
+# one LIST, for each thousand objects; what they hold is read only when they are others.
+LOOK_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class _Read:
+    """What was read of a store, what lay there, and when (steady clock)."""
+
+    listing: Listing
+    objects: frozenset[StoredObject]
+    at: float
 
 
 @dataclass
@@ -35,9 +49,10 @@ class Rounds:
     standing: Standing = field(default=Standing(), init=False)
     _own_success: float | None = field(default=None, init=False)
     _failures: int = field(default=0, init=False)
+    _read: _Read | None = field(default=None, init=False)
 
     def round(self) -> float:
-        """Take a snapshot if one is due or wanted; return the seconds until the next look."""
+        """Take a snapshot if one is due or wanted; return the seconds until the next look at the store."""
         self.alive()
         try:
             wait = self._round()
@@ -46,7 +61,7 @@ class Rounds:
         except Exception as error:  # noqa: BLE001 - a worker that dies takes no backups
             return self._failed(f"unexpected {type(error).__name__}: {error}", trace=True)
         self._failures = 0
-        return wait
+        return min(wait, LOOK_SECONDS)
 
     def _round(self) -> float:
         catalog = self.catalog()
@@ -85,7 +100,7 @@ class Rounds:
             proven_at=proven_at,
             seconds=manifest.seconds,
             drill_seconds=None if proof is None else proof.seconds,
-            proof_failed=proof is not None and not proof.proven,
+            proof_failed=self.standing.proof_failed if proof is None else not proof.proven,
         )
         emit(
             "snapshot-taken",
@@ -104,7 +119,7 @@ class Rounds:
 
     def _look(self, catalog: Catalog) -> float:
         """Read the store's newest snapshot; return the seconds until one is due."""
-        listing = catalog.list()
+        listing = self._listing(catalog)
         now, wall = self.clocks.steady(), self.clocks.wall()
         self.standing = _seen(self.standing, listing, now=now, wall=wall)
         age = None
@@ -118,6 +133,17 @@ class Rounds:
             since_own=None if own is None else now - own,
             wall_age=age,
         )
+
+    def _listing(self, catalog: Catalog) -> Listing:
+        """Read what the store holds, or take the last word while it names the same objects.
+
+        Not for longer than an interval: a clock that was set makes other snapshots the newest.
+        """
+        objects, now, last = catalog.objects(), self.clocks.steady(), self._read
+        if last and last.objects == objects and now - last.at < self.interval.total_seconds():
+            return last.listing
+        self._read = _Read(catalog.list(), objects, now)
+        return self._read.listing
 
     def _failed(self, problem: str, *, trace: bool) -> float:
         self._failures += 1
@@ -141,7 +167,9 @@ def _seen(standing: Standing, listing: Listing, *, now: float, wall: datetime) -
     A snapshot that is known keeps its age: the wall clock may have jumped since.
     """
     dated = [entry for entry in listing.entries if entry.good and not entry.ahead]
-    standing = replace(standing, proof_failed=bool(dated) and dated[0].failed)
+    # One that nobody has tried doesn't clear an older one.
+    tried = next((entry for entry in dated if entry.failed or entry.proven), None)
+    standing = replace(standing, proof_failed=tried is not None and tried.failed)
     if (latest := listing.latest) is None:
         return standing
     proof = next((entry.proof for entry in dated if entry.proven), None)

@@ -12,7 +12,7 @@ from backup_worker.demand import Demand
 from backup_worker.errors import BackupError, ClusterUnreachable, StoreFull, StoreUnreachable
 from backup_worker.manifest import Kind, Manifest, proof_key
 from backup_worker.proving import proof as proofs
-from backup_worker.rounds import Rounds
+from backup_worker.rounds import LOOK_SECONDS, Rounds
 from backup_worker.snapshot import Taken
 from backup_worker.store.memory import MemoryStore
 from backup_worker.transform.signing import Signer
@@ -85,6 +85,20 @@ class Stage:
         self.pruned += 1
         return self.past
 
+    def until_the_next(self, rounds: Rounds) -> float:
+        """Let the worker go on until it has taken another snapshot; the seconds until it began."""
+        taken, began = len(self.taken), self.times.steady
+        while len(self.taken) == taken:
+            before = self.times.steady
+            self.times.sleep(rounds.round())
+        return before - began
+
+    def tried(self, manifest: Manifest, *, proven: bool) -> None:
+        """Put a verdict into the store, as `verify` does."""
+        proof = proofs.encode(proof_of(manifest, proven=proven))
+        envelope = self.signer.sign(proof, payload_type=proofs.PAYLOAD_TYPE)
+        self.store.put(proof_key(manifest.id), [envelope])
+
 
 @pytest.fixture
 def stage() -> Stage:
@@ -98,14 +112,15 @@ def unreachable(kind: type[BackupError]) -> BackupError:
 def test_the_first_snapshot_is_taken_at_once_and_the_next_an_interval_after_it_began(
     stage: Stage,
 ) -> None:
-    assert stage.rounds().round() == 3590
-    assert len(stage.taken) == 1
+    rounds = stage.rounds()
+    assert stage.until_the_next(rounds) == 0
+    assert stage.until_the_next(rounds) == 3590 - LOOK_SECONDS
+    assert len(stage.taken) == 2
 
 
 def test_a_restart_shortly_after_a_snapshot_takes_none(stage: Stage) -> None:
     publish(stage.store, stage.signer, made(0.25))
-    assert stage.rounds().round() == 2700
-    assert stage.taken == []
+    assert stage.until_the_next(stage.rounds()) == 2700
 
 
 def test_a_restart_after_the_interval_takes_one(stage: Stage) -> None:
@@ -135,7 +150,7 @@ def test_a_snapshot_that_does_not_reach_to_where_the_log_begins_again_closes_no_
 
 def test_in_a_full_store_what_is_past_its_retention_makes_room(stage: Stage) -> None:
     stage.full, stage.past = 1, 3
-    assert stage.rounds().round() == 3590
+    assert stage.rounds().round() == LOOK_SECONDS
     assert (len(stage.taken), stage.pruned) == (1, 2)
 
 
@@ -167,14 +182,51 @@ def test_a_failed_proof_stays_known_until_another_snapshot_is_proven(stage: Stag
 
 
 def test_a_failed_proof_in_the_store_is_known_after_a_restart(stage: Stage) -> None:
-    manifest = publish(stage.store, stage.signer, made(0.25))
-    proof = proofs.encode(proof_of(manifest, proven=False))
-    envelope = stage.signer.sign(proof, payload_type=proofs.PAYLOAD_TYPE)
-    stage.store.put(proof_key(manifest.id), [envelope])
+    stage.tried(publish(stage.store, stage.signer, made(0.25)), proven=False)
     stage.failure = unreachable(ClusterUnreachable)
     rounds = stage.rounds()
     rounds.round()
     assert rounds.standing.proof_failed
+
+
+def test_a_proof_that_fails_later_is_seen_within_a_minute_and_until_another_is_proven(
+    stage: Stage,
+) -> None:
+    stage.proven = True
+    rounds = stage.rounds()
+    rounds.round()
+    stage.tried(stage.taken[0], proven=True)
+    assert rounds.round() <= LOOK_SECONDS
+    assert not rounds.standing.proof_failed
+    stage.tried(stage.taken[0], proven=False)
+    rounds.round()
+    assert rounds.standing.proof_failed
+    stage.proven = None
+    stage.until_the_next(rounds)
+    rounds.round()
+    assert rounds.standing.proof_failed
+    stage.tried(stage.taken[1], proven=True)
+    rounds.round()
+    assert not rounds.standing.proof_failed
+
+
+def test_a_look_at_a_store_in_which_nothing_changed_reads_nothing(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(stage.store, stage.signer, made(0.25))
+    rounds, reads = stage.rounds(), list[str]()
+    read = stage.store.get
+    monkeypatch.setattr(
+        stage.store, "get", lambda key, *rest: reads.append(key) or read(key, *rest)
+    )
+    rounds.round()
+    first = len(reads)
+    for _ in range(20):
+        stage.times.sleep(rounds.round())
+    assert (first, len(reads)) == (1, 1)
+    stage.tried(made(0.25), proven=True)
+    rounds.round()
+    assert len(reads) == 3
 
 
 def test_a_snapshot_that_cannot_be_trusted_does_not_count(stage: Stage) -> None:
@@ -197,18 +249,17 @@ def test_a_jump_of_the_wall_clock_neither_stops_nor_hurries_it(
     stage: Stage, jump: timedelta
 ) -> None:
     rounds = stage.rounds()
-    wait = rounds.round()
-    stage.times.wall += jump
-    stage.times.sleep(wait / 2)
-    assert rounds.round() == pytest.approx(wait / 2, abs=1)
-    stage.times.sleep(wait / 2 + 1)
     rounds.round()
-    assert len(stage.taken) == 2
+    stage.times.wall += jump
+    stage.times.sleep(1800)
+    rounds.round()
+    assert len(stage.taken) == 1
+    assert stage.until_the_next(rounds) == pytest.approx(1790, abs=1)
 
 
 def test_each_snapshot_is_followed_by_pruning(stage: Stage) -> None:
     rounds = stage.rounds()
-    stage.times.sleep(rounds.round() / 2)
+    stage.times.sleep(rounds.round())
     rounds.round()
     assert stage.pruned == 1
 
@@ -217,8 +268,8 @@ def test_a_snapshot_that_is_wanted_is_taken_at_once_and_once(stage: Stage) -> No
     rounds = stage.rounds()
     rounds.round()
     stage.demand.ask("the log has a gap")
-    assert rounds.round() == 3590
-    assert rounds.round() == 3590
+    assert rounds.round() == LOOK_SECONDS
+    assert rounds.round() == LOOK_SECONDS
     assert [manifest.kind for manifest in stage.taken] == [Kind.SCHEDULED, Kind.GAP]
 
 
@@ -227,7 +278,7 @@ def test_what_is_wanted_during_a_snapshot_needs_another(stage: Stage) -> None:
     stage.meanwhile = lambda: [stage.demand.ask(wish) for wish in wishes] and None
     rounds = stage.rounds()
     assert rounds.round() == 0
-    assert rounds.round() == 3590
+    assert rounds.round() == LOOK_SECONDS
     assert [manifest.kind for manifest in stage.taken] == [Kind.SCHEDULED, Kind.GAP]
 
 
