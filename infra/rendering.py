@@ -151,6 +151,8 @@ def worker_environment(
 
 def host_environment(plan: Plan, *, passwords: Passwords, keys: BackupKeys) -> dict[str, str]:
     """Give the settings for whoever works with the cluster from the host (.env.redis-ha)."""
+    monitored = plan.config.monitoring.monitoring
+    exporter = {"REDIS_EXPORTER_CONTAINER": plan.topology.monitors.ha_exporter.container}
     return {
         **sentinel_environment(plan),
         **node_environment(plan),
@@ -158,6 +160,7 @@ def host_environment(plan: Plan, *, passwords: Passwords, keys: BackupKeys) -> d
         **_backup_environment(plan, keys),
         "REDIS_WITNESS": json.dumps(plan.config.sentinel.witness),
         "REDIS_BACKUP_CONTAINER": plan.topology.worker.container,
+        **(exporter if monitored else {}),
     }
 
 

@@ -65,7 +65,7 @@ def command(  # noqa: PLR0913 - click passes each option
     stack: str | None,
     as_json: bool,
 ) -> None:
-    """Show what Redis, Sentinel, guards, witnesses and the backup worker say, in order.
+    """Show what Redis, Sentinel, guards, witnesses, worker and exporter say, in order.
 
     Of containers, of machines on AWS (CloudWatch Logs), or of files. Without --since the last
     hour, with --follow the last minute, and files whole. In a pipe: time, node, component, level

@@ -11,7 +11,8 @@ from redis_ha.logs.files import find_files
 from redis_ha.logs.source import Source
 from redis_ha.site import Site
 
-WORKER = "backup-worker"
+# Those of whom a stack has one: the name, and the setting that names the container.
+SINGLE = {"backup-worker": "REDIS_BACKUP_CONTAINER", "ha-exporter": "REDIS_EXPORTER_CONTAINER"}
 _SENTINEL_UNIT = "redis-ha-sentinel"
 
 
@@ -43,9 +44,9 @@ def known_names(stack: str | None, environ: Mapping[str, str]) -> dict[str, str]
 
 
 def containers(site: Site) -> list[DockerSource]:
-    """Give the containers that settings name: data nodes, sentinels, the worker."""
+    """Give the containers that settings name: data nodes, sentinels, the worker, the exporter."""
     members = [(m.name, m.container) for m in (*site.data_nodes, *site.sentinels)]
-    members.append((WORKER, site.settings.get("REDIS_BACKUP_CONTAINER")))
+    members += [(name, site.settings.get(setting)) for name, setting in SINGLE.items()]
     named = [DockerSource(name, container) for name, container in members if container]
     if named:
         return named

@@ -181,6 +181,8 @@ def test_the_environment_names_what_a_client_on_the_host_needs(graph: Graph) -> 
     assert env["REDIS_SENTINEL_PORT_3"] == "26381"
     assert env["REDIS_USERNAME"] == "app"
     assert env["REDIS_BACKUP_CONTAINER"] == "backup-worker"
+    assert env["REDIS_EXPORTER_CONTAINER"] == "ha-exporter"
+    assert "REDIS_EXPORTER_CONTAINER" not in record({"monitoring": "false"}).outputs["env"]
     assert env["REDIS_BACKUP_TRUSTED_SIGNERS"] == graph.outputs["backupSigner"]
 
 

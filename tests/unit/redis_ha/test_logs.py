@@ -14,13 +14,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redis_ha.cli.main import execute
+from redis_ha.connection import Address, Credentials
+from redis_ha.discovery import Access
 from redis_ha.logs.entry import PLAIN, Entry
 from redis_ha.logs.files import FileSource, find_files, rotated
 from redis_ha.logs.line import Line, parse
 from redis_ha.logs.merging import follow, merge
 from redis_ha.logs.opening import open_entries
+from redis_ha.logs.places import containers
 from redis_ha.logs.reading import read_entries
 from redis_ha.logs.source import Window
+from redis_ha.site import Member, Site
 
 NOON = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
 SERVER = "17:M 24 Nov 2026 12:00:00.250 * Ready to accept connections tls"
@@ -236,6 +240,16 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
         return Done(code, *capsys.readouterr())
 
     return command
+
+
+def test_the_worker_and_the_exporter_are_asked_too() -> None:
+    settings = {"REDIS_BACKUP_CONTAINER": "a-worker", "REDIS_EXPORTER_CONTAINER": "an-exporter"}
+    access = Access((), "mymaster", Credentials("operator", "x"), Path("ca"))
+    redis_1 = Member("redis-1", Address("10.0.0.1", 1), "one")
+    found = containers(Site(access, None, (redis_1,), (), settings=settings))
+    assert [(source.node, source.container) for source in found] == [
+        *(("redis-1", "one"), ("backup-worker", "a-worker"), ("ha-exporter", "an-exporter")),
+    ]
 
 
 @pytest.fixture
