@@ -38,6 +38,8 @@ def _worker_metrics(status: WorkerStatus) -> Iterator[Family]:
     yield _gauge("standing_by", "1 while this worker waits for another's lease", standing_by)
     yield _gauge("troubles", "How many things an operator should look at", len(status.troubles))
     yield _gauge("interval_seconds", "From one snapshot to the next", status.interval)
+    text = "How old the newest good snapshot may be before the next is overdue"
+    yield _gauge("snapshot_age_limit_seconds", text, status.age_limit)
     yield _gauge("log_seal_seconds", "How long a log segment grows", status.seal_seconds)
     yield from _proof_metrics(status)
     yield from _store_metrics(status)
@@ -53,7 +55,7 @@ def _worker_metrics(status: WorkerStatus) -> Iterator[Family]:
 
 def _proof_metrics(status: WorkerStatus) -> Iterator[Family]:
     yield _gauge("proving", "1 while snapshots are meant to be proven", status.proving)
-    text = "1 while the newest snapshot is known not to be what it should be"
+    text = "1 while the newest snapshot that was tried is not what it should be"
     yield _gauge("proof_failed", text, status.proof_failed)
 
 

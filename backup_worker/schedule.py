@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-# A container's health check calls a worker whose last snapshot is older than this many intervals
-# unhealthy: one missed round is a hiccup, two are a fault.
-OVERDUE_INTERVALS = 2
+# How late a snapshot may be: a share of the interval, for a round that failed and was tried again,
+# and some seconds (s), for looking.
+_LATE_SHARE, _LATE_SECONDS = 0.25, 30.0
 _FIRST_PAUSE = 2.0
 _LONGEST_PAUSE = 300.0
 
@@ -15,7 +15,7 @@ class Standing:
 
     `proven_at` is when a snapshot was last proven (steady clock); `seconds` and `drill_seconds`
     are how long this process's last snapshot and its drill took; `proof_failed` says that the
-    newest one was loaded and is not what it should be.
+    newest one that was tried is not what it should be.
     """
 
     snapshot: str | None = None
@@ -27,8 +27,19 @@ class Standing:
     proof_failed: bool = False
 
     def is_fresh(self, *, now: float, interval: float) -> bool:
-        """Say whether the last snapshot is younger than OVERDUE_INTERVALS."""
-        return self.snapshot is not None and now - self.taken <= OVERDUE_INTERVALS * interval
+        """Say whether there is a snapshot and the next is not overdue."""
+        limit = overdue_after(interval, seconds=self.seconds, drill_seconds=self.drill_seconds)
+        return self.snapshot is not None and now - self.taken <= limit
+
+
+def overdue_after(interval: float, *, seconds: float | None, drill_seconds: float | None) -> float:
+    """Say how old the newest good snapshot may be before the next is overdue.
+
+    It counts from its begin, and the next is good once it is taken and proven: an interval later,
+    and as long as that takes. Each may take twice as long as the last one did (None: not known).
+    """
+    works = 2 * (seconds or 0.0) + 2 * (drill_seconds or 0.0)
+    return (1 + _LATE_SHARE) * interval + _LATE_SECONDS + works
 
 
 def seconds_until_due(*, interval: float, since_own: float | None, wall_age: float | None) -> float:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from backup_worker.schedule import OVERDUE_INTERVALS
+from backup_worker.schedule import overdue_after
 
 FILE_NAME = "status.json"
 # The worker writes it every few seconds.
@@ -54,7 +54,7 @@ class WorkerStatus:
     """One worker at one moment; ages count from then, None where there is nothing of that kind.
 
     `at` is the wall clock's time (s since 1970) at which it was written; `proving` says whether
-    snapshots are meant to be proven, `proof_failed` whether the newest was tried and differs.
+    snapshots are meant to be proven, `proof_failed` whether the newest that was tried differs.
     `store_problem` is why the last request of the lease failed, empty while the store answers.
     """
 
@@ -78,6 +78,13 @@ class WorkerStatus:
     store_failures: int = 0
 
     @property
+    def age_limit(self) -> float:
+        """How old the newest snapshot may be; a proof may be twice as old."""
+        return overdue_after(
+            self.interval, seconds=self.snapshot_seconds, drill_seconds=self.drill_seconds
+        )
+
+    @property
     def troubles(self) -> list[str]:
         """Name what an operator should look at; empty when all is well."""
         if self.role == "standing by":
@@ -88,15 +95,14 @@ class WorkerStatus:
     def _snapshot_troubles(self) -> list[str]:
         if self.snapshot_age is None:
             return ["there is no snapshot yet"]
-        limit = OVERDUE_INTERVALS * self.interval
         found = []
-        if self.snapshot_age > limit:
+        if self.snapshot_age > self.age_limit:
             found.append(f"the last snapshot is {self.snapshot_age:.0f} s old")
         if not self.proving:
             return found
         if self.proof_age is None:
             found.append("no snapshot is proven")
-        elif self.proof_age > limit:
+        elif self.proof_age > 2 * self.age_limit:
             found.append(f"the last proof is {self.proof_age:.0f} s old")
         return found
 

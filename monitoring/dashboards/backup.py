@@ -23,27 +23,28 @@ NOW = Row(
         ),
         Panel(
             "Newest snapshot",
-            "Its age against the interval: overdue from two on.",
+            "Its age against the greatest it may have: overdue from 1 on.",
             (
                 Query(
                     "max(redis_backup:last_snapshot_age_seconds:working"
-                    " / on (instance) redis_backup_interval_seconds)"
+                    " / on (instance) redis_backup_snapshot_age_limit_seconds)"
                 ),
             ),
             kind="stat", unit="none", decimals=2, width=4, empty="none",
-            steps=((None, GREEN), (1.5, ORANGE), (2, RED)), runbook="BackupOverdue",
+            steps=((None, GREEN), (0.9, ORANGE), (1, RED)), runbook="BackupOverdue",
         ),
         Panel(
             "Newest proof",
-            "Its age against the interval: a snapshot is proven by reading it back and loading it.",
+            "Its age against the greatest a snapshot may have, late from 2 on. A snapshot is "
+            "proven by reading it back and loading it.",
             (
                 Query(
                     "max(redis_backup:last_proof_age_seconds:working"
-                    " / on (instance) redis_backup_interval_seconds)"
+                    " / on (instance) redis_backup_snapshot_age_limit_seconds)"
                 ),
             ),
             kind="stat", unit="none", decimals=2, width=4, empty="none",
-            steps=((None, GREEN), (1.5, ORANGE), (2, RED)), runbook="BackupNotProven",
+            steps=((None, GREEN), (1, ORANGE), (2, RED)), runbook="BackupNotProven",
         ),
         Panel(
             "Log behind",
@@ -63,7 +64,7 @@ NOW = Row(
             "Troubles",
             "What `backup-worker status` would say, counted.",
             (Query("sum(redis_backup_troubles)"),),
-            kind="stat", steps=((None, GREEN), (1, RED)), width=4,
+            kind="stat", steps=((None, GREEN), (1, RED)), width=4, runbook="BackupTroubled",
         ),
     ),
 )  # fmt: skip
@@ -73,11 +74,11 @@ SNAPSHOTS = Row(
     (
         Panel(
             "Age of the newest",
-            "A saw: it falls with each snapshot and each proof. Two intervals are overdue.",
+            "A saw: it falls with each snapshot and each proof.",
             (
                 Query("max(redis_backup:last_snapshot_age_seconds:working)", "snapshot"),
                 Query("max(redis_backup:last_proof_age_seconds:working)", "proof"),
-                Query(f"2 * max({working('interval_seconds')})", "overdue"),
+                Query(f"max({working('snapshot_age_limit_seconds')})", "overdue"),
             ),
             unit="s", least=0, runbook="BackupOverdue",
         ),
@@ -93,8 +94,8 @@ SNAPSHOTS = Row(
         ),
         Panel(
             "Proof",
-            "Red: the newest snapshot was read back and isn't what it should be.",
-            (Query(f"max({working('proof_failed')})", "newest snapshot"),),
+            "Red: the newest snapshot that was read back isn't what it should be.",
+            (Query(f"max({working('proof_failed')})", "newest that was tried"),),
             kind="state-timeline", words={0: ("as it should be", GREEN), 1: ("failed", RED)},
             runbook="BackupProofFailed",
         ),

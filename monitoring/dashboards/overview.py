@@ -61,10 +61,10 @@ NOW = Row(
         ),
         Panel(
             "Newest snapshot",
-            "Age of the newest good snapshot, as the worker that works says. Orange and red are "
-            "for one snapshot an hour (`backupInterval`).",
+            "Age of the newest good snapshot, as the worker that works says. Red is for one "
+            "snapshot an hour (`backupInterval`); the backup's own dashboard knows yours.",
             (Query("min(redis_backup:last_snapshot_age_seconds:working)"),),
-            kind="stat", unit="s", steps=((None, GREEN), (5400, ORANGE), (7200, RED)), width=4,
+            kind="stat", unit="s", steps=((None, GREEN), (4530, RED)), width=4,
             runbook="BackupOverdue", empty="none",
         ),
         Panel(

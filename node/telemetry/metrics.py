@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 WORKING = "redis_backup_working"
 SNAPSHOT_AGE = "redis_backup_last_snapshot_age_seconds"
+AGE_LIMIT = "redis_backup_snapshot_age_limit_seconds"
 TROUBLES = "redis_backup_troubles"
 
 
@@ -74,7 +75,8 @@ def _samples(reading: Reading) -> Iterator[Sample]:
         yield Sample("DataVolumeUsedPercent", reading.disk.percent, "Percent")
     # Of the workers one works; what the others know of the backup is older.
     if reading.worker and reading.worker.get(WORKING) == 1:
-        if SNAPSHOT_AGE in reading.worker:
-            age = reading.worker[SNAPSHOT_AGE]
-            yield Sample("SnapshotAgeSeconds", age, "Seconds", whole=True)
+        age, limit = reading.worker.get(SNAPSHOT_AGE), reading.worker.get(AGE_LIMIT)
+        if age is not None and limit:
+            # Of what the worker allows: 100 is overdue.
+            yield Sample("SnapshotAgePercent", 100 * age / limit, "Percent", whole=True)
         yield Sample("BackupTroubles", reading.worker.get(TROUBLES, 0), "Count", whole=True)

@@ -99,13 +99,13 @@ def cluster_alarms(config: ClusterConfig) -> tuple[Alarm, ...]:
     """Give the alarms of the cluster as a whole: its backup."""
     if not config.backup.backup_enabled:
         return ()
-    overdue = 2 * config.backup.backup_interval
     return (
         Alarm(
             "backup-overdue",
-            "SnapshotAgeSeconds",
-            f"No good snapshot for {overdue} s, or no worker says so: backup-worker status",
-            threshold=overdue,
+            "SnapshotAgePercent",
+            "The newest good snapshot is older than the worker's limit, or no worker says how old "
+            "it is: backup-worker status",
+            threshold=100,
             period=300,
             silence=BREACHING,
         ),

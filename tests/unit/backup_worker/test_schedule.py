@@ -59,9 +59,10 @@ def test_a_pause_is_never_longer_than_the_interval() -> None:
         ),
         (
             Standing("s1", 0, "no master"),
-            7260,
-            "overdue: last snapshot s1, 121 min ago; the next failed: no master",
+            4560,
+            "overdue: last snapshot s1, 76 min ago; the next failed: no master",
         ),
+        (Standing("s1", 0, seconds=20.0), 4560, "ok last snapshot s1, 76 min ago"),
     ],
 )
 def test_the_health_line_begins_with_ok_while_a_snapshot_is_fresh(

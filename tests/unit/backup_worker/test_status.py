@@ -60,9 +60,9 @@ def test_a_worker_whose_log_is_seconds_behind_is_well() -> None:
     ("status", "named"),
     [
         (replace(WELL, snapshot=None, snapshot_age=None), "no snapshot yet"),
-        (replace(WELL, snapshot_age=7201.0), "7201 s old"),
+        (replace(WELL, snapshot_age=4539.0), "4539 s old"),
         (replace(WELL, proof_age=None), "no snapshot is proven"),
-        (replace(WELL, proof_age=8000.0), "last proof is 8000 s old"),
+        (replace(WELL, proof_age=9080.0), "last proof is 9080 s old"),
         (replace(WELL, log=replace(LOG, open_gap="the backlog was outrun")), "outrun"),
         (replace(WELL, log=replace(LOG, problem="no replica can serve")), "no replica can serve"),
         (replace(WELL, log=replace(LOG, behind_seconds=61.0)), "61 s behind"),
@@ -73,6 +73,14 @@ def test_a_worker_whose_log_is_seconds_behind_is_well() -> None:
 def test_each_trouble_is_named(status: WorkerStatus, named: str) -> None:
     (trouble,) = status.troubles
     assert named in trouble
+
+
+def test_what_takes_long_may_come_late_and_a_proof_later() -> None:
+    assert WELL.age_limit == 4538
+    assert replace(WELL, snapshot_age=4537.0, proof_age=9075.0).troubles == []
+    slow = replace(WELL, snapshot_seconds=400.0, drill_seconds=200.0)
+    assert slow.age_limit == 5730
+    assert replace(WELL, snapshot_seconds=None, drill_seconds=None).age_limit == 4530
 
 
 def test_one_that_stands_by_answers_for_no_snapshot() -> None:

@@ -240,7 +240,8 @@ def test_every_machine_is_watched_and_somebody_is_told(graph: Graph, packages: P
             *("LessThanOrEqualToThreshold", 0, "breaching"),
         )
     overdue = alarms["backup-overdue"].inputs
-    assert (overdue["threshold"], overdue["treatMissingData"]) == (7200, "breaching")
+    assert (overdue["metricName"], overdue["threshold"]) == ("SnapshotAgePercent", 100)
+    assert overdue["treatMissingData"] == "breaching"
     assert overdue["dimensions"] == {"Cluster": "redis-ha"}
     assert "backup-overdue" not in record_prod(packages, backupEnabled="false").of_type(
         "MetricAlarm"
@@ -268,7 +269,11 @@ def test_everything_that_can_be_tagged_is(packages: Path) -> None:
 
 
 def test_the_alarms_are_on_metrics_that_the_nodes_send(graph: Graph) -> None:
-    worker = {"redis_backup_working": 1.0, "redis_backup_last_snapshot_age_seconds": 1.0}
+    worker = {
+        "redis_backup_working": 1.0,
+        "redis_backup_last_snapshot_age_seconds": 1.0,
+        "redis_backup_snapshot_age_limit_seconds": 2.0,
+    }
     sent = {
         (s.name, *(("Cluster",) if s.whole else ("Cluster", "Node")))
         for s in samples(Reading(True, Share(1, 2), Share(1, 2), worker))

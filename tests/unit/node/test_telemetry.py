@@ -37,6 +37,7 @@ WELL = Reading(
     worker={
         "redis_backup_working": 1.0,
         "redis_backup_last_snapshot_age_seconds": 12.5,
+        "redis_backup_snapshot_age_limit_seconds": 50.0,
         "redis_backup_troubles": 2.0,
     },
 )
@@ -67,7 +68,7 @@ def test_a_node_tells_of_itself_and_the_working_worker_of_the_cluster() -> None:
     assert told["Healthy"] == Sample("Healthy", 1.0)
     assert told["MemoryUsedPercent"].value == 25
     assert told["DataVolumeUsedPercent"].value == 75
-    assert told["SnapshotAgeSeconds"] == Sample("SnapshotAgeSeconds", 12.5, "Seconds", whole=True)
+    assert told["SnapshotAgePercent"] == Sample("SnapshotAgePercent", 25.0, "Percent", whole=True)
     assert told["BackupTroubles"].value == 2
 
 
@@ -188,7 +189,7 @@ def test_metrics_and_log_arrive(origin: Origin) -> None:
     listed = client("cloudwatch", origin).list_metrics(Namespace="RedisHA")["Metrics"]
     dimensions = {m["MetricName"]: [d["Name"] for d in m["Dimensions"]] for m in listed}
     assert dimensions["Healthy"] == ["Cluster", "Node"]
-    assert dimensions["SnapshotAgeSeconds"] == ["Cluster"]
+    assert dimensions["SnapshotAgePercent"] == ["Cluster"]
     now = int(time.time()) * 1000
     # The stream is made when it is first needed, and an empty line is no reason to stop.
     entries = [Entry(now + 1, "second", "b"), Entry(now, "first", "a"), Entry(now + 2, "", "c")]
