@@ -17,8 +17,8 @@ from backup_worker.store.contract import StoredObject
 from redis_ha.errors import RedisHaError
 from redis_ha.eventlog import emit
 
-# How long (s) between two looks at the store: `verify` may have found a snapshot to be bad. A look is
-# one LIST, for each thousand objects; what they hold is read only when they are others.
+# How long (s) between two looks at the store: `verify` may have found a snapshot to be bad. A look
+# is one LIST for each thousand objects; what they hold is read only when they are others.
 LOOK_SECONDS = 60.0
 
 
@@ -52,7 +52,7 @@ class Rounds:
     _read: _Read | None = field(default=None, init=False)
 
     def round(self) -> float:
-        """Take a snapshot if one is due or wanted; return the seconds until the next look at the store."""
+        """Take a snapshot if one is due or wanted; return the seconds until the next look."""
         self.alive()
         try:
             wait = self._round()
