@@ -179,15 +179,16 @@ class Monitoring:
     """Prometheus, Alertmanager and two exporters; only the target `docker` reads these.
 
     Alerts go to `alert_webhook`, a URL that often holds a token; without one they are only shown.
-    What Prometheus keeps is bounded by age and by size, whichever comes first.
+    What Prometheus keeps is bounded by age and by size, whichever comes first; the promise of
+    availability looks back 30 days, which some 3,300 series fill with about 1 GiB.
     """
 
     monitoring: bool = setting(True, truth())
     alert_webhook: str = setting(
         "", text(r"https?://[^\s/]+(/\S*)?|", "a URL, http(s)://host/path"), secret=True
     )
-    prometheus_retention_days: int = setting(15, whole(1, 3_650))
-    prometheus_retention_size: Size = setting(Size(1_024 * MiB), size())
+    prometheus_retention_days: int = setting(31, whole(1, 3_650))
+    prometheus_retention_size: Size = setting(Size(2_048 * MiB), size())
     prometheus_memory_mb: int = setting(512, whole(128, 1 << 20))
     alertmanager_memory_mb: int = setting(128, whole(64, 1 << 20))
     exporter_memory_mb: int = setting(128, whole(64, 1 << 20))

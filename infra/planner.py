@@ -23,6 +23,8 @@ HIGHEST_PORT = 65_535
 SHUTDOWN_SECONDS = 5
 # What Prometheus writes before it makes its first block of two hours (MiB).
 LEAST_RETENTION_MB = 128
+# The error budget is of 30 days (monitoring/prometheus/rules/slo.yml), and a day more is cut.
+PROMISE_DAYS = 31
 
 Rule = Callable[[ClusterConfig], Iterator[Problem]]
 
@@ -43,7 +45,7 @@ class Plan:
             f"{len(self.topology.sentinels)} sentinels {self._where()}, "
             f"quorum {config.sentinel.quorum}, down-after {config.sentinel.down_after_ms} ms"
         )
-        return "\n".join([head, *(f"  {p}" for p in self.predictions)])
+        return "\n".join([head, *(f"  {p}" for p in (*self.predictions, *remarks(config)))])
 
     def _where(self) -> str:
         aws = self.config.aws
@@ -79,6 +81,17 @@ def refusals(config: ClusterConfig) -> list[Problem]:
     """List what is unsafe, in the order of the rules."""
     rules = (*RULES, *ZONE_RULES) if config.target == "aws" else (*RULES, *HOST_RULES)
     return [problem for rule in rules for problem in rule(config)]
+
+
+def remarks(config: ClusterConfig) -> list[str]:
+    """Say what works, but says less than it seems to."""
+    days = config.monitoring.prometheus_retention_days
+    if config.target == "aws" or not config.monitoring.monitoring or days >= PROMISE_DAYS:
+        return []
+    return [
+        f"prometheusRetentionDays = {days}: the error budget of 30 days is computed from {days}; "
+        f"set it to {PROMISE_DAYS} or more"
+    ]
 
 
 def _down_after(config: ClusterConfig) -> Iterator[Problem]:

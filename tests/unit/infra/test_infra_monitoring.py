@@ -288,6 +288,21 @@ def test_retention_is_bounded_by_age_and_size(size: str, written: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({}, False),
+        ({"prometheusRetentionDays": "31"}, False),
+        ({"prometheusRetentionDays": "30"}, True),
+        ({"prometheusRetentionDays": "15", "monitoring": "false"}, False),
+    ],
+)
+def test_samples_that_end_before_the_promise_does_are_remarked_upon(
+    settings: dict[str, str], *, told: bool
+) -> None:
+    assert ("prometheusRetentionDays" in plan(**settings).summary()) is told
+
+
+@pytest.mark.parametrize(
     ("settings", "refused"),
     [
         ({"alertWebhook": WEBHOOK, "monitoring": "false"}, ["alertWebhook"]),
