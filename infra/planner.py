@@ -88,10 +88,8 @@ def remarks(config: ClusterConfig) -> list[str]:
     days = config.monitoring.prometheus_retention_days
     if config.target == "aws" or not config.monitoring.monitoring or days >= PROMISE_DAYS:
         return []
-    return [
-        f"prometheusRetentionDays = {days}: the error budget of 30 days is computed from {days}; "
-        f"set it to {PROMISE_DAYS} or more"
-    ]
+    reason = f"the error budget of 30 days is computed from {days}"
+    return [f"prometheusRetentionDays = {days}: {reason}; set it to {PROMISE_DAYS} or more"]
 
 
 def _down_after(config: ClusterConfig) -> Iterator[Problem]:

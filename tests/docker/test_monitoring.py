@@ -24,8 +24,9 @@ JOBS = {
 # All series of the stack here; they grow with the commands in use, some ten for each and node.
 MOST_SERIES = 6_000
 SLOWEST_SCRAPE_SECONDS = 0.2
-# Of a core, for stock exporter, Prometheus and Alertmanager; 0.007 on a quiet machine.
-MOST_CORES = 0.05
+# Of a core, for scrapes and rules: stock exporter, Prometheus, Alertmanager. The looks of `redis-ha
+# exporter` go on without a scrape and are no part of it. 0.007 on a quiet machine.
+MOST_CORES = 0.01
 
 
 def test_every_target_is_up_and_named_after_its_node(cluster: LiveCluster, watch: Watch) -> None:
@@ -114,7 +115,9 @@ def test_a_round_of_scrapes_is_quick_bounded_and_cheap(
     spent = f'sum by (job) (rate(process_cpu_seconds_total{{job=~"{"|".join(jobs)}"}}[1m]))'
     # A rate needs two scrapes of each.
     eventually(lambda: set(watch.values(spent)) == jobs, within=60, what="two rounds of scrapes")
-    durations = watch.values("min_over_time(scrape_duration_seconds[1m])")
+    # The worst of each target, whatever its job.
+    durations = watch.values("max_over_time(scrape_duration_seconds[1m])")
+    assert {name.partition(" ")[0] for name in durations} == JOBS
     assert {name: s for name, s in durations.items() if s > SLOWEST_SCRAPE_SECONDS} == {}
     series = sum(watch.values("scrape_samples_post_metric_relabeling").values())
     cpu = sum(watch.values(spent).values())

@@ -232,6 +232,26 @@ def inhibited() -> set[tuple[str, str, tuple[str, ...]]]:
     }
 
 
+def test_what_docs_tell_an_operators_own_alertmanager_is_what_ours_does() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "AWS.md").read_text()
+    blocks = [yaml.safe_load(block.partition("\n```")[0]) for block in text.split("```yaml\n")[1:]]
+    (found,) = [block for block in blocks if "inhibit_rules" in block]
+    assert found == {"inhibit_rules": yaml.safe_load(alertmanager_yml(plan()))["inhibit_rules"]}
+    (sample,) = [block for block in blocks if "scrape_configs" in block]
+    ours = yaml.safe_load(prometheus_yml(plan(), cluster="prod", rules=[], paths=Paths()))
+    assert sample["global"] == ours["global"]
+
+
+def test_every_group_of_rules_brings_its_interval() -> None:
+    """Another's Prometheus evaluates each minute by itself, too seldom for `for: 20s`."""
+    texts = read_rules(Path(__file__).parents[3]).values()
+    groups = [group for text in texts for group in yaml.safe_load(text)["groups"]]
+    assert {g["name"]: g.get("interval") for g in groups if "slo" not in g["name"]} == {
+        g["name"]: "5s" for g in groups if "slo" not in g["name"]
+    }
+    assert all(g.get("interval") for g in groups)
+
+
 def test_one_members_alert_holds_back_no_others() -> None:
     assert ("RedisNodeDown", "RedisReplicaUnlinked", ("node",)) in inhibited()
     assert ("RedisConnectionsExhausted", "RedisUnmeasured", ("node",)) in inhibited()
