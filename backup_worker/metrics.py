@@ -1,7 +1,7 @@
 """The worker's status as Prometheus metrics, over TLS."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 from backup_worker.errors import UsageError
 from backup_worker.status import LogState, WorkerStatus
 from redis_ha import serving
+from redis_ha.certificates import own_end
 from redis_ha.connection import Address
 
 _PREFIX = "redis_backup_"
@@ -20,8 +21,11 @@ Family = GaugeMetricFamily | CounterMetricFamily
 class StatusCollector(Collector):
     """Turns the status at the time of a scrape into metrics; what is unknown is left out."""
 
-    def __init__(self, status: Callable[[], WorkerStatus]) -> None:
+    def __init__(
+        self, status: Callable[[], WorkerStatus], certificate_end: Callable[[], float | None]
+    ) -> None:
         self._status = status
+        self._certificate_end = certificate_end
 
     def collect(self) -> Iterator[Family]:
         """Yield every metric."""
@@ -29,6 +33,9 @@ class StatusCollector(Collector):
         yield from _worker_metrics(status)
         if status.log is not None:
             yield from _log_metrics(status.log)
+        if (end := self._certificate_end()) is not None:
+            text = "Until when the worker's own certificate is valid, and its CA's"
+            yield _gauge("certificate_expiry_timestamp_seconds", text, end)
 
 
 def _worker_metrics(status: WorkerStatus) -> Iterator[Family]:
@@ -86,11 +93,25 @@ def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
 
 @contextmanager
 def served(
-    status: Callable[[], WorkerStatus], address: Address, *, certificate: Path, private_key: Path
+    status: Callable[[], WorkerStatus],
+    address: Address,
+    *,
+    certificate: Path,
+    private_key: Path,
+    ca: Path | None,
 ) -> Iterator[int]:
-    """Serve `https://address/metrics` during the block; gives the port. Raises UsageError."""
+    """Serve `https://address/metrics` during the block; gives the port. Raises UsageError.
+
+    `ca` is the one that clients trust.
+    """
+
+    def certificate_end() -> float | None:
+        with suppress(OSError, ValueError):
+            return None if ca is None else own_end(certificate, private_key, ca=ca)
+        return None
+
     registry = CollectorRegistry()
-    registry.register(StatusCollector(status))
+    registry.register(StatusCollector(status, certificate_end))
     with ExitStack() as stack:
         try:
             port = stack.enter_context(

@@ -199,7 +199,7 @@ class Worker:
         self._problem = str(error)
 
     def _serve_metrics(self, stack: ExitStack) -> None:
-        address, scratch = self.config.metrics, self.config.scratch
+        address, scratch, access = self.config.metrics, self.config.scratch, self.config.access
         if address is None or scratch is None:
             return
         serving = metrics.served(
@@ -207,6 +207,7 @@ class Worker:
             address,
             certificate=scratch.certificate,
             private_key=scratch.private_key,
+            ca=None if access is None else access.ca,
         )
         emit("metrics-served", host=address.host, port=stack.enter_context(serving))
 

@@ -67,7 +67,7 @@ def exporter_passwords(plan: Plan, *, passwords: Passwords) -> str:
 
 def exporter_environment(plan: Plan, *, passwords: Passwords, paths: Paths) -> dict[str, str]:
     """Give the settings of `redis-ha exporter`: it asks as `exporter`, and writes as `app`."""
-    node = plan.topology.monitors.ha_exporter
+    node, stock = plan.topology.monitors.ha_exporter, plan.topology.monitors.redis_exporter
     return {
         **sentinel_environment(plan),
         **node_environment(plan),
@@ -78,6 +78,7 @@ def exporter_environment(plan: Plan, *, passwords: Passwords, paths: Paths) -> d
         "REDIS_EXPORTER_METRICS_PORT": str(node.port),
         "REDIS_EXPORTER_TLS_CERT": f"{paths.config}/tls/node.crt",
         "REDIS_EXPORTER_TLS_KEY": f"{paths.config}/tls/node.key",
+        "REDIS_EXPORTER_STOCK": f"{stock.host}:{stock.port}",
         "REDIS_EXPORTER_HEALTH_FILE": f"{paths.run}/health",
     }
 

@@ -17,7 +17,7 @@ from redis.retry import Retry
 
 DEFAULT_TIMEOUT = 2.0
 # x509_vfy.h: the code of an expired certificate, and the flag that leaves its dates unchecked.
-_EXPIRED, _NO_CHECK_TIME = 10, 0x200000
+_EXPIRED, NO_CHECK_TIME = 10, 0x200000
 
 
 def _plain_handshake() -> dict[str, Any]:
@@ -111,16 +111,25 @@ class Address:
 
 
 def valid_until(address: Address, *, ca: Path, timeout: float) -> float:
-    """Return when a node's certificate ends or ended, in seconds since 1970; raises OSError."""
+    """Return when the first certificate of a node's chain ends or ended: its own, or the CA's.
+
+    In seconds since 1970. Raises OSError.
+    """
     context = ssl.create_default_context(cafile=str(ca))
-    context.verify_flags |= _NO_CHECK_TIME
+    context.verify_flags |= NO_CHECK_TIME
     context.sslsocket_class = TlsSocket
     with (
         socket.create_connection((address.host, address.port), timeout=timeout) as plain,
         context.wrap_socket(plain, server_hostname=address.host) as secure,
     ):
-        certificate = secure.getpeercert() or {}
-    return float(ssl.cert_time_to_seconds(str(certificate.get("notAfter"))))
+        return chain_end(secure)
+
+
+def chain_end(tls: Any) -> float:
+    """Return when the first certificate ends (s since 1970) that a peer's verification rests on."""
+    # SSLSocket and SSLObject have it from Python 3.13 on, and there without dates.
+    chain = tls._sslobj.get_verified_chain()  # noqa: SLF001
+    return float(min(ssl.cert_time_to_seconds(each.get_info()["notAfter"]) for each in chain))
 
 
 @dataclass(frozen=True)

@@ -104,8 +104,8 @@ NOW = Row(
         ),
         Panel(
             "First certificate ends in",
-            "Until the first certificate of a data node or sentinel is no longer valid.",
-            (Query("min(redis_ha_certificate_expiry_timestamp_seconds) - time()"),),
+            "Until the first certificate ends: of nodes, exporters, workers, or their CA.",
+            (Query("min(redis:certificate_expiry_timestamp_seconds:all) - time()"),),
             kind="stat", unit="s",
             steps=((None, RED), (3 * 86_400, ORANGE), (21 * 86_400, GREEN)), width=4,
             runbook="RedisCertificateEndsSoon",

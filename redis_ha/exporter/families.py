@@ -190,9 +190,8 @@ def _replicas(survey: Survey) -> Iterator[Metric]:
 
 
 def _certificates(picture: Picture) -> Iterator[Metric]:
-    members = (*picture.site.data_nodes, *picture.site.sentinels)
-    ends = {m.name: picture.expiries.get(m.address, nan) for m in members}
-    text = "Until when the certificate is valid that the node presented last."
+    ends = {m.name: picture.expiries.get(m.address, nan) for m in picture.certified}
+    text = "Until when the certificate is valid that the node presented last, and its CA's."
     yield _labelled("certificate_expiry_timestamp_seconds", text, ends)
 
 

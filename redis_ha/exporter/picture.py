@@ -52,6 +52,7 @@ class Picture:
 
     `look` is the last quick survey, `check` the last thorough one; `reports` are each witness's
     last, `expiries` each certificate's end (s since 1970), `quorum` the last that was told.
+    `others` are the servers beside the cluster whose certificates are looked at too.
     """
 
     site: Site
@@ -64,6 +65,12 @@ class Picture:
     quorum: int | None = None
     reports: tuple[Report, ...] = ()
     expiries: Mapping[Address, float] = field(default_factory=dict)
+    others: tuple[Member, ...] = ()
+
+    @property
+    def certified(self) -> tuple[Member, ...]:
+        """Return all whose certificates are looked at."""
+        return (*self.site.data_nodes, *self.site.sentinels, *self.others)
 
     @property
     def configs(self) -> dict[Address, Mapping[str, str]]:
@@ -86,9 +93,9 @@ class Event:
     fields: Mapping[str, object] = field(default_factory=dict)
 
 
-def begin(site: Site, look: Seen) -> Picture:
+def begin(site: Site, look: Seen, *, others: tuple[Member, ...] = ()) -> Picture:
     """Make the first picture; nothing is known of the time before it."""
-    picture = Picture(site, len(site.data_nodes), look, trips=Trips(at=look.at))
+    picture = Picture(site, len(site.data_nodes), look, trips=Trips(at=look.at), others=others)
     return replace(picture, course=advance(picture.course, sight(look.survey, look.at)))
 
 
@@ -129,11 +136,9 @@ def with_trip(picture: Picture, trip: RoundTrip, *, at: float) -> Picture:
 
 def with_expiries(picture: Picture, ends: Mapping[Address, float]) -> Picture:
     """Add what the certificates say; of a node that didn't answer the last word stays."""
-    members = (*picture.site.data_nodes, *picture.site.sentinels)
     known = {**picture.expiries, **ends}
-    return replace(
-        picture, expiries={m.address: known[m.address] for m in members if m.address in known}
-    )
+    addresses = [member.address for member in picture.certified if member.address in known]
+    return replace(picture, expiries={address: known[address] for address in addresses})
 
 
 def _grown(picture: Picture, survey: Survey) -> Site:

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from logging import ERROR
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import NoReturn
 from prometheus_client import CollectorRegistry, Metric, ProcessCollector, make_wsgi_app
 from prometheus_client.registry import Collector
 
+from redis_ha.certificates import own_end
 from redis_ha.errors import BadSetting
 from redis_ha.eventlog import emit
 from redis_ha.exporter.families import families
@@ -31,10 +32,12 @@ from redis_ha.exporter.settings import ExporterSettings
 from redis_ha.kept import keeping
 from redis_ha.round_trip import write_and_read
 from redis_ha.serving import served
-from redis_ha.site import Site
+from redis_ha.site import Member, Site
 from redis_ha.survey import Survey
 from redis_ha.surveying import take_survey
 
+# What this exporter is called among those whose certificates are looked at.
+OWN_NAME = "ha-exporter"
 # From the begin of one look to the next (s); while no master is available more often, for the
 # outage to be measured well, but not for hours.
 LOOK_SECONDS, OUTAGE_LOOK_SECONDS, CLOSE_LOOK_SECONDS = 1.0, 0.2, 60.0
@@ -96,9 +99,11 @@ class Loop:
 class Exporter(Collector):
     """The picture of a cluster as its loops keep it up to date; collects metrics from it."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, settings: ExporterSettings) -> None:
         self._lock = threading.Lock()
-        self._picture = begin(site, _timed(lambda: look_at(site, {})))
+        self._settings = settings
+        others = (Member(OWN_NAME, settings.listen), *settings.beside)
+        self._picture = begin(site, _timed(lambda: look_at(site, {})), others=others)
         self._check = Loop("check", self.check, soonest=_CHECK_AGAIN_SECONDS)
         self.loops = (
             Loop("cluster", self.look),
@@ -143,9 +148,12 @@ class Exporter(Collector):
         return CHECK_SECONDS
 
     def certificates(self) -> float:
-        """Read when the certificates end."""
-        site = self._picture.site
-        ends = ask_expiries(site.operator, [m.address for m in (*site.data_nodes, *site.sentinels)])
+        """Read when the certificates end: the cluster's, and of those who watch it."""
+        own, access = self._settings, self._picture.site.operator
+        asked = [m.address for m in self._picture.certified if m.address != own.listen]
+        ends = ask_expiries(access, asked)
+        with suppress(OSError, ValueError):
+            ends[own.listen] = own_end(own.certificate, own.private_key, ca=access.ca)
         self._change(lambda picture: with_expiries(picture, ends))
         return CERTIFICATE_SECONDS
 
@@ -164,7 +172,7 @@ class Exporter(Collector):
 def exporting(settings: ExporterSettings) -> Iterator[Exporter]:
     """Look at the cluster and serve what is seen during the block; raises BadSetting."""
     with ExitStack() as stack:
-        exporter = Exporter(_keeping(settings.site, stack))
+        exporter = Exporter(_keeping(settings.site, stack), settings)
         registry = CollectorRegistry()
         registry.register(exporter)
         ProcessCollector(registry=registry)

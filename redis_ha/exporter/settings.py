@@ -8,10 +8,12 @@ from pathlib import Path
 from redis_ha import environment
 from redis_ha.connection import Address
 from redis_ha.environment import or_unusable, unusable
-from redis_ha.site import Site, declared, numbered_sentinels
+from redis_ha.site import Member, Site, declared, numbered_sentinels
 from redis_ha.stack import read_outputs, site_of
 
 ENV_FILES = (Path("/etc/redis-ha/exporter.env"), environment.ENV_FILE)
+# Where the stock exporter serves.
+STOCK = "REDIS_EXPORTER_STOCK"
 LISTEN = Address("127.0.0.1", 9122)
 # A node that is silent for so long (s) counts as not answering: a look takes little longer.
 _PATIENCE = 1.0
@@ -21,7 +23,8 @@ _PATIENCE = 1.0
 class ExporterSettings:
     """The cluster, of whose nodes the configured ones are known; and where to serve, with what.
 
-    `site.operator` is the user who asks: `exporter` where it is set, else the operator.
+    `site.operator` is the user who asks: `exporter` where it is set, else the operator. `beside`
+    are other servers whose certificates are looked at.
     """
 
     site: Site
@@ -29,6 +32,7 @@ class ExporterSettings:
     certificate: Path
     private_key: Path
     health_file: Path | None = None
+    beside: tuple[Member, ...] = ()
 
 
 def load(
@@ -61,6 +65,7 @@ def parse(values: Mapping[str, str]) -> ExporterSettings:
         certificate=certificate,
         private_key=key,
         health_file=environment.path(values, "REDIS_EXPORTER_HEALTH_FILE"),
+        beside=_beside(values),
     )
 
 
@@ -84,6 +89,11 @@ def _listen(values: Mapping[str, str]) -> Address:
     host = values.get("REDIS_EXPORTER_METRICS_HOST") or LISTEN.host
     port = values.get("REDIS_EXPORTER_METRICS_PORT") or str(LISTEN.port)
     return read_address(f"{host}:{port}", setting="REDIS_EXPORTER_METRICS_HOST and _PORT")
+
+
+def _beside(values: Mapping[str, str]) -> tuple[Member, ...]:
+    text = values.get(STOCK, "")
+    return (Member("redis-exporter", read_address(text, setting=STOCK)),) if text else ()
 
 
 def _site(values: Mapping[str, str]) -> Site:

@@ -19,7 +19,7 @@ from cryptography.x509.oid import NameOID
 from redis_ha.connection import Address
 
 MASTER_NAME = "mymaster"
-_LIFETIME = timedelta(days=2)
+_LIFETIME, _CA_LIFETIME = timedelta(days=2), timedelta(days=365)
 
 _SENTINEL_READER = (
     "resetkeys resetchannels -@all +auth +client|getname +client|id +client|setname +command"
@@ -201,11 +201,11 @@ def _listening(address: Address, *, data: Path, config: Path, tls: Tls) -> list[
 
 
 @cache
-def _authority() -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+def _authority(ca_ends_in: timedelta) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
     ca_key = ec.generate_private_key(ec.SECP256R1())
     ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test CA")])
     ca = (
-        _builder(ca_name, ca_name, key=ca_key, ends_in=_LIFETIME)
+        _builder(ca_name, ca_name, key=ca_key, ends_in=ca_ends_in)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(
             x509.KeyUsage(
@@ -235,12 +235,14 @@ def _node_key() -> ec.EllipticCurvePrivateKey:
 
 
 @cache
-def certificates(*hosts: str, ends_in: timedelta = _LIFETIME) -> tuple[bytes, bytes, bytes]:
+def certificates(
+    *hosts: str, ends_in: timedelta = _LIFETIME, ca_ends_in: timedelta = _CA_LIFETIME
+) -> tuple[bytes, bytes, bytes]:
     """Return CA certificate, node certificate (for these addresses) and node key as PEM.
 
     CA and key are the same each time; the certificate is valid for so long, or was until then.
     """
-    (ca, ca_key), key = _authority(), _node_key()
+    (ca, ca_key), key = _authority(ca_ends_in), _node_key()
     node_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test node")])
     names = x509.SubjectAlternativeName(
         [x509.IPAddress(ipaddress.ip_address(host)) for host in hosts]
@@ -278,14 +280,18 @@ def _builder(
     )
 
 
-def write_tls(directory: Path, *hosts: str, ends_in: timedelta = _LIFETIME) -> Tls:
+def write_tls(
+    directory: Path,
+    *hosts: str,
+    ends_in: timedelta = _LIFETIME,
+    ca_ends_in: timedelta = _CA_LIFETIME,
+) -> Tls:
     """Write the CA, the node certificate (for these addresses too) and its key into a directory."""
     directory.mkdir(parents=True, exist_ok=True)
     tls = Tls(directory / "ca.crt", directory / "node.crt", directory / "node.key")
     paths = (tls.ca, tls.certificate, tls.key)
-    for path, content in zip(
-        paths, certificates("127.0.0.1", *hosts, ends_in=ends_in), strict=True
-    ):
+    made = certificates("127.0.0.1", *hosts, ends_in=ends_in, ca_ends_in=ca_ends_in)
+    for path, content in zip(paths, made, strict=True):
         path.write_bytes(content)
         path.chmod(0o600)
     return tls

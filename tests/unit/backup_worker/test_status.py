@@ -14,6 +14,7 @@ from backup_worker import status as statuses
 from backup_worker.errors import UsageError
 from backup_worker.metrics import StatusCollector, served
 from backup_worker.status import LogState, WorkerStatus
+from redis_ha.certificates import own_end
 from redis_ha.connection import Address
 from tests.processes.cluster_files import Tls, write_tls
 
@@ -132,11 +133,14 @@ def test_a_scrape_sees_the_status_of_that_moment(tls: Tls) -> None:
         Address("127.0.0.1", 0),
         certificate=tls.certificate,
         private_key=tls.key,
+        ca=tls.ca,
     )
     with serving as port:
         first = scrape(tls, port)
         del shown[0]
         second = scrape(tls, port)
+    ends = first["redis_backup_certificate_expiry_timestamp_seconds"]
+    assert ends == own_end(tls.certificate, tls.key, ca=tls.ca)
     assert first["redis_backup_last_snapshot_age_seconds"] == 600
     assert first["redis_backup_log_lag_bytes"] == 500
     assert first["redis_backup_log_gaps_total"] == 2
@@ -160,14 +164,18 @@ def test_a_scrape_sees_the_status_of_that_moment(tls: Tls) -> None:
     ],
 )  # fmt: skip
 def test_each_state_is_told(status: WorkerStatus, shown: dict[str, float]) -> None:
-    families = list(StatusCollector(lambda: status).collect())
+    families = list(StatusCollector(lambda: status, lambda: None).collect())
     told = {s.name.removeprefix("redis_backup_"): s.value for f in families for s in f.samples}
     assert {name: told[name] for name in shown} == shown
 
 
 def test_a_client_that_says_nothing_holds_up_nobody(tls: Tls) -> None:
     serving = served(
-        lambda: WELL, Address("127.0.0.1", 0), certificate=tls.certificate, private_key=tls.key
+        lambda: WELL,
+        Address("127.0.0.1", 0),
+        certificate=tls.certificate,
+        private_key=tls.key,
+        ca=None,
     )
     with serving as port, socket.create_connection(("127.0.0.1", port)):
         began = time.monotonic()
@@ -178,6 +186,8 @@ def test_a_client_that_says_nothing_holds_up_nobody(tls: Tls) -> None:
 def test_an_address_that_is_taken_is_named(tls: Tls) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         address = Address("127.0.0.1", other.getsockname()[1])
-        serving = served(lambda: WELL, address, certificate=tls.certificate, private_key=tls.key)
+        serving = served(
+            lambda: WELL, address, certificate=tls.certificate, private_key=tls.key, ca=tls.ca
+        )
         with pytest.raises(UsageError, match=str(address)), serving:
             pass

@@ -296,6 +296,7 @@ def test_our_exporter_can_ask_and_write_but_not_administrate() -> None:
     used = {user for user in USER_NAMES if PASSWORDS[user] in settings.values()}
     assert used == {"exporter", "app"}
     assert settings["REDIS_EXPORTER_METRICS_HOST"] == "172.28.0.42"
+    assert settings["REDIS_EXPORTER_STOCK"] == "172.28.0.41:9121"
     assert settings["REDIS_NODE_NAME_3"] == "redis-3"
 
 

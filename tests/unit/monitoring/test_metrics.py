@@ -49,7 +49,8 @@ def watched(nodes: int, sentinels: int, *, strangers: int = 0) -> Picture:
         hearing=Hearing(sentinels, tuple(Report(n + 1, Status()) for n in range(sentinels))),
     )
     seen = Seen(survey, 0.0, 0.01)
-    return with_check(begin(site, seen), seen)
+    beside = (Member("ha-exporter", Address("h", 1)), Member("redis-exporter", Address("h", 2)))
+    return with_check(begin(site, seen, others=beside), seen)
 
 
 def crowded() -> Picture:
@@ -65,7 +66,7 @@ def exporter(picture: Picture) -> list[Metric]:
 
 
 def worker() -> list[Metric]:
-    return list(StatusCollector(lambda: replace(WELL, restore_seconds=1.0)).collect())
+    return list(StatusCollector(lambda: replace(WELL, restore_seconds=1.0), lambda: 2e9).collect())
 
 
 def shown(found: Iterable[Metric]) -> set[Row]:

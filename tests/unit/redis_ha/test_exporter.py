@@ -207,6 +207,15 @@ def test_certificates_of_silent_nodes_keep_their_last_word() -> None:
     assert str(ends) == str({"redis-1": 5.0, "redis-2": 7.0, "redis-3": nan, "sentinel-1": 6.0})
 
 
+def test_certificates_of_those_who_watch_are_watched_too() -> None:
+    here, stock = Address("10.0.0.9", 9122), Address("10.0.0.9", 9121)
+    others = (Member("ha-exporter", here), Member("redis-exporter", stock))
+    known = with_expiries(begin(SITE, seen(HEALTHY), others=others), {here: 8.0})
+    told = values(with_check(known, seen(HEALTHY)))
+    assert told["certificate_expiry_timestamp_seconds['ha-exporter']"] == 8
+    assert isnan(told["certificate_expiry_timestamp_seconds['redis-exporter']"])
+
+
 def test_a_witness_that_is_silent_keeps_its_counts() -> None:
     reports = tuple(Report(n, Status(verdicts=n)) for n in (1, 2, 3))
     heard = with_check(CALM, seen(replace(HEALTHY, hearing=Hearing(3, reports))))
@@ -241,6 +250,9 @@ def test_settings_are_the_environment_s_or_are_named(tmp_path: Path) -> None:
     assert [member.name for member in parsed.site.data_nodes] == ["redis-1"]
     own = parse(values | {"REDIS_EXPORTER_PASSWORD": "y", "REDIS_EXPORTER_METRICS_PORT": "9"})
     assert (own.listen.port, own.site.operator.credentials.username) == (9, "exporter")
+    assert own.beside == ()
+    beside = parse(values | {"REDIS_EXPORTER_STOCK": "10.0.0.9:9121"}).beside
+    assert beside == (Member("redis-exporter", Address("10.0.0.9", 9121)),)
     for missing in ("REDIS_EXPORTER_TLS_KEY", "REDIS_SENTINEL_HOST_1", "REDIS_TLS_CA"):
         with pytest.raises(BadSetting):
             parse({k: v for k, v in values.items() if k != missing})
