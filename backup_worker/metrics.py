@@ -11,7 +11,6 @@ from prometheus_client.registry import Collector
 from backup_worker.errors import UsageError
 from backup_worker.status import LogState, WorkerStatus
 from redis_ha import serving
-from redis_ha.certificates import own_end
 from redis_ha.connection import Address
 
 _PREFIX = "redis_backup_"
@@ -107,7 +106,7 @@ def served(
 
     def certificate_end() -> float | None:
         with suppress(OSError, ValueError):
-            return None if ca is None else own_end(certificate, private_key, ca=ca)
+            return None if ca is None else serving.own_end(certificate, private_key, ca=ca)
         return None
 
     registry = CollectorRegistry()

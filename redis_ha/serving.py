@@ -5,13 +5,14 @@ import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from socketserver import TCPServer, ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 from wsgiref.types import WSGIApplication
 
-from redis_ha.connection import Address
+from redis_ha.connection import NO_CHECK_TIME, Address, chain_end
 
 _CLIENT_SECONDS = 10.0
 _MOST_CLIENTS = 16
@@ -36,6 +37,34 @@ def served(
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def own_end(certificate: Path, private_key: Path, *, ca: Path) -> float:
+    """Return when the first of a server's own chain ends (s since 1970), as its clients see it.
+
+    Read anew when a file has changed. Raises OSError.
+    """
+    files = (certificate, private_key, ca)
+    return _own_end(files, tuple(file.stat().st_ctime_ns for file in files))
+
+
+@lru_cache(maxsize=4)
+def _own_end(files: tuple[Path, Path, Path], _changed: tuple[int, ...]) -> float:
+    """Shake hands with itself in memory: nobody has to be reachable, or be called by its name."""
+    certificate, private_key, ca = files
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(certificate, private_key)
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.check_hostname = False
+    client.load_verify_locations(ca)
+    client.verify_flags |= NO_CHECK_TIME
+    there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
+    asks = client.wrap_bio(back, there)
+    answers = server.wrap_bio(there, back, server_side=True)
+    for side in (asks, answers, asks):
+        with suppress(ssl.SSLWantReadError):
+            side.do_handshake()
+    return chain_end(asks)
 
 
 class _Identity:

@@ -24,6 +24,8 @@ ALARMS_PER_MACHINE, ALARMS_OF_CLUSTER, ENDPOINTS, KEYS = 7, 2, 5, 2
 # Each time the log is sealed: a segment's two objects, the mark that each gets when it is past its
 # retention, and a renewal of the lease.
 PUTS_PER_SEAL = 5
+# How often (s) the worker lists its snapshots (backup_worker.rounds).
+LOOK_SECONDS = 60
 PRICES = Path(__file__).parent / "prices.json"
 
 
@@ -185,7 +187,8 @@ def _store(config: ClusterConfig, prices: Prices, use: Use) -> Line:
     snapshots = backup.backup_retention_hours * 3600 / backup.backup_interval
     logged = use.writes_mb_s * MB * days * 86_400 / GB if backup.backup_log else 0.0
     held = (use.data_gb * snapshots + logged) / use.compression
-    puts = PUTS_PER_SEAL * SECONDS / backup.backup_log_seconds
+    # A LIST costs what a PUT does.
+    puts = PUTS_PER_SEAL * SECONDS / backup.backup_log_seconds + SECONDS / LOOK_SECONDS
     dollars = held * prices.of["store_gb_month"] + puts / 1000 * prices.of["store_1000_puts"]
     return Line(
         "backups in S3",

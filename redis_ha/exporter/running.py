@@ -12,7 +12,6 @@ from typing import NoReturn
 from prometheus_client import CollectorRegistry, Metric, ProcessCollector, make_wsgi_app
 from prometheus_client.registry import Collector
 
-from redis_ha.certificates import own_end
 from redis_ha.errors import BadSetting
 from redis_ha.eventlog import emit
 from redis_ha.exporter.families import families
@@ -31,7 +30,7 @@ from redis_ha.exporter.picture import (
 from redis_ha.exporter.settings import ExporterSettings
 from redis_ha.kept import keeping
 from redis_ha.round_trip import write_and_read
-from redis_ha.serving import served
+from redis_ha.serving import own_end, served
 from redis_ha.site import Member, Site
 from redis_ha.survey import Survey
 from redis_ha.surveying import take_survey

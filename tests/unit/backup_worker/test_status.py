@@ -14,8 +14,8 @@ from backup_worker import status as statuses
 from backup_worker.errors import UsageError
 from backup_worker.metrics import StatusCollector, served
 from backup_worker.status import LogState, WorkerStatus
-from redis_ha.certificates import own_end
 from redis_ha.connection import Address
+from redis_ha.serving import own_end
 from tests.processes.cluster_files import Tls, write_tls
 
 LOG = LogState(

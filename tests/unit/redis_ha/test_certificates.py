@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from redis_ha.certificates import own_end
 from redis_ha.connection import Address, valid_until
-from redis_ha.serving import served
+from redis_ha.serving import own_end, served
 from tests.processes.cluster_files import Tls, write_tls
 
 DAY = 86_400
