@@ -110,7 +110,11 @@ class SourceBridge:
             raise self._failed("its writes are not held back")
         if self.clock() - self._paused_at > _CLOSE_WITHIN:
             raise self._failed("the nodes took too long to catch up with the last writes")
-        self.source.close()
+        try:
+            self.source.close()
+        except redis.ResponseError as error:
+            # It won't be allowed the next time either, and its writes wait.
+            raise self._failed(f"it can't be closed: {error}") from error
         self.closed_after = self.clock() - self._paused_at
         if self.closed_after > PAUSE_SECONDS - 1:
             raise self._failed("it took too long to close it: writes may have come in between")

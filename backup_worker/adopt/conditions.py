@@ -79,6 +79,7 @@ def findings(
         _modules(source, cluster),
         _eviction(source, cluster),
         _permissions(source),
+        _closing(source),
         *_followers(source),
         *_left_behind(source),
         _distance(source),
@@ -188,6 +189,19 @@ def _permissions(source: SourceState) -> Finding:
     if source.denied:
         return _refused("permissions", f"the user may not {', '.join(source.denied)}")
     return _ok("permissions", "the user may replicate, pause and close the source")
+
+
+def _closing(source: SourceState) -> Finding:
+    """It is closed by making it a replica, which refuses writes only where it is set so."""
+    if source.writable_replica is None:
+        text = "it can't be seen whether the source refuses writes as a replica (replica-read-only)"
+        return _warning("closing", f"{text}; if it doesn't, it is not closed and all is taken back")
+    if not source.writable_replica:
+        return _ok("closing", "the source refuses writes as a replica")
+    text = "the source takes writes even as a replica (replica-read-only no)"
+    if source.may_forbid:
+        return _ok("closing", f"{text}: that is changed when it is closed")
+    return _refused("closing", f"{text}, and the user may not change that (config set)")
 
 
 def _followers(source: SourceState) -> Iterator[Finding]:

@@ -190,7 +190,13 @@ def begin(plan: Plan, safety_snapshot: str | None, now: datetime) -> Journal:
         now=now,
         size=plan.state.used_memory,
     )
-    before = SourceBefore(source.address, plan.state.run_id, source.ca is not None, source.username)
+    before = SourceBefore(
+        source.address,
+        plan.state.run_id,
+        source.ca is not None,
+        source.username,
+        writable_replica=bool(plan.state.writable_replica),
+    )
     return replace(journal, source=before, empty=plan.empty)
 
 
@@ -290,8 +296,9 @@ def _reopen(source: Source, journal: Journal, *, force: bool) -> str:
     Before that it was held back at most, which ends by itself: if it died, or the way to it did,
     that is no reason to leave the cluster between two data sets.
     """
+    before = journal.source
     try:
-        source.reopen()
+        source.reopen(writable_replica=before is not None and before.writable_replica)
     except (redis.RedisError, OSError) as error:
         problem = discovery.one_line(error)
         if not may_be_closed(journal):

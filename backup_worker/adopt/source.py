@@ -1,7 +1,8 @@
 """The server that is taken over: how to reach it, what it is like, how its writes are stopped.
 
 It is closed by making it the replica of a port where nobody listens: it keeps its data, serves
-reads, and refuses every write, those of scripts included, until it is opened or restarted.
+reads, and refuses every write, those of scripts included, until it is opened or restarted. One
+that is set up to be written as a replica (`replica-read-only no`) is told otherwise meanwhile.
 """
 
 from collections.abc import Mapping
@@ -15,20 +16,13 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from backup_worker.adopt.rights import READ_ONLY, asked, denied, may_forbid, writable_replica
 from backup_worker.errors import BackupError, ClusterUnreachable
 from redis_ha.connection import PLAIN_HANDSHAKE, Address, TlsConnection
 from redis_ha.discovery import one_line
 
 NOWHERE = Address("127.0.0.1", 1)
 _TIMEOUT = 5.0
-# What an adoption sends to the source, as `ACL DRYRUN` wants it.
-_NEEDED = (
-    ("psync", "?", "-1"),
-    ("replconf", "ack", "0"),
-    ("replicaof", "no", "one"),
-    ("client", "pause", "1", "write"),
-    ("client", "unpause"),
-)
 
 
 @dataclass(frozen=True)
@@ -70,16 +64,30 @@ class Source:
             return str(client.info("server")["run_id"])
 
     def close(self) -> None:
-        """Refuse writes from now on; those held back get their refusal."""
+        """Refuse writes from now on; those held back get their refusal.
+
+        As it was before, but for the pause, where it can't be kept from being written as a replica.
+        """
         with self.connect() as client:
             client.execute_command("REPLICAOF", NOWHERE.host, str(NOWHERE.port))
+            try:
+                _require_read_only(client)
+            except (redis.RedisError, OSError):
+                with suppress(redis.RedisError, OSError):
+                    client.execute_command("REPLICAOF", "NO", "ONE")
+                raise
             client.execute_command("CLIENT", "UNPAUSE")
 
-    def reopen(self) -> None:
-        """Let it be written again, if it was closed or paused by an adoption."""
+    def reopen(self, *, writable_replica: bool = False) -> None:
+        """Let it be written again, if it was closed or paused by an adoption.
+
+        `writable_replica` says that its `replica-read-only` was `no` before.
+        """
         with self.connect() as client:
             if is_closed(client.info("replication")):
                 client.execute_command("REPLICAOF", "NO", "ONE")
+            if writable_replica:
+                client.config_set(READ_ONLY, "no")
             client.execute_command("CLIENT", "UNPAUSE")
 
     def keys(self) -> dict[str, int]:
@@ -92,8 +100,9 @@ class Source:
 class SourceState:
     """What it says of itself; sizes in bytes, times in seconds.
 
-    `modules`, `watched` and `denied` are None where the user may not ask; `skew` is how far its
-    clock is ahead of ours.
+    `modules`, `watched`, `denied` and `writable_replica` are None where the user may not ask;
+    `skew` is how far its clock is ahead of ours. A `writable_replica` takes writes even as a
+    replica; `may_forbid` says whether the user may change that.
     """
 
     engine: str
@@ -114,6 +123,8 @@ class SourceState:
     users: int = 0
     watched: bool | None = False
     denied: tuple[str, ...] | None = ()
+    writable_replica: bool | None = False
+    may_forbid: bool = True
     latency: float = 0.0
     skew: float = 0.0
 
@@ -134,9 +145,11 @@ def ask(source: Source) -> SourceState:
                 client.info("everything"),
                 modules=modules_of(client),
                 functions=functions_of(client),
-                users=len(_asked(client, "ACL", "USERS") or ["default"]) - 1,
+                users=len(asked(client, "ACL", "USERS") or ["default"]) - 1,
                 watched=_watched(client),
-                denied=_denied(client),
+                denied=denied(client),
+                writable_replica=writable_replica(client),
+                may_forbid=may_forbid(client),
                 latency=latency,
                 skew=seconds + micros / 1e6 - began - latency / 2,
             )
@@ -192,7 +205,7 @@ def keys_by_database(info: Mapping[str, Any]) -> dict[str, int]:
 
 def modules_of(client: redis.Redis) -> frozenset[str] | None:
     """Return the names of the modules loaded; None where the user may not ask."""
-    rows = _asked(client, "MODULE", "LIST")
+    rows = asked(client, "MODULE", "LIST")
     if rows is None:
         return None
     return frozenset(str(_row(row).get("name", row)) for row in rows)
@@ -200,12 +213,12 @@ def modules_of(client: redis.Redis) -> frozenset[str] | None:
 
 def functions_of(client: redis.Redis) -> int:
     """Return how many function libraries there are; 0 before Redis 7.0."""
-    return len(_asked(client, "FUNCTION", "LIST") or ())
+    return len(asked(client, "FUNCTION", "LIST") or ())
 
 
 def _watched(client: redis.Redis) -> bool | None:
     """Sentinels name their connections sentinel-ID-cmd and -pubsub."""
-    clients = _asked(client, "CLIENT", "LIST")
+    clients = asked(client, "CLIENT", "LIST")
     return None if clients is None else "sentinel-" in str(clients)
 
 
@@ -219,16 +232,7 @@ def _text(value: Any) -> Any:
     return value.decode() if isinstance(value, bytes) else value
 
 
-def _denied(client: redis.Redis) -> tuple[str, ...] | None:
-    user = _asked(client, "ACL", "WHOAMI")
-    answers = [(words, _asked(client, "ACL", "DRYRUN", str(user), *words)) for words in _NEEDED]
-    if any(answer is None for _, answer in answers):
-        return None
-    return tuple(" ".join(words) for words, answer in answers if str(answer) not in {"OK", "True"})
-
-
-def _asked(client: redis.Redis, *words: str) -> Any:
-    """Ask what older servers don't know, or not every user may."""
-    with suppress(redis.ResponseError):
-        return client.execute_command(*words)  # type: ignore[no-untyped-call]
-    return None
+def _require_read_only(client: redis.Redis) -> None:
+    """See that a replica refuses writes; asks for no right where it does so already."""
+    if not int(client.info("replication").get("slave_read_only", 0)):
+        client.config_set(READ_ONLY, "yes")

@@ -71,13 +71,15 @@ class Point:
 class SourceBefore:
     """The server whose data a cluster takes over live, without what opens it.
 
-    `run_id` is its process: one that was restarted may have lost data.
+    `run_id` is its process: one that was restarted may have lost data. A `writable_replica` had
+    `replica-read-only no`.
     """
 
     address: Address
     run_id: str
     tls: bool
     username: str | None
+    writable_replica: bool = False
 
 
 @dataclass(frozen=True)

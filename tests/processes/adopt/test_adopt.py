@@ -195,3 +195,47 @@ def test_a_node_of_the_cluster_is_no_source(empty: Shared, tmp_path: Path) -> No
     )  # fmt: skip
     assert refused.code == 7
     assert "data node of this cluster" in refused.complaint
+
+
+def test_a_source_that_is_written_even_as_a_replica_is_closed_all_the_same(
+    empty: Shared, tmp_path: Path
+) -> None:
+    cluster, worker = empty
+    with old_redis(tmp_path / "old", ("replica-read-only no",)) as old:
+        with Writer(old).writing() as writer:
+            finished = worker.run("adopt", "--yes", "--json", old.name)
+            assert finished.code == 0, finished.stderr
+        assert not old.is_writable()
+        with cluster.master.client(timeout=30.0) as client:
+            assert writer.lost(client) == []
+        assert cluster.digests() == [old.digest()] * 3
+    assert_calm(cluster, worker)
+
+
+def test_a_source_that_cant_be_closed_is_refused_by_the_dry_run(
+    empty: Shared, tmp_path: Path
+) -> None:
+    _, worker = empty
+    with old_redis(tmp_path / "old", ('rename-command REPLICAOF ""',)) as old:
+        refused = worker.run("adopt", "--dry-run", old.name)
+        assert refused.code == 7
+        assert "may not replicaof" in refused.complaint
+        assert old.is_writable()
+
+
+def test_a_source_that_turns_out_not_to_be_closable_waits_for_no_second_try(
+    empty: Shared, tmp_path: Path
+) -> None:
+    """Its user may not ask what it may: the dry run can only warn."""
+    cluster, worker = empty
+    lines = ("replica-read-only no", "user default on nopass ~* &* +@all -config -acl")
+    with old_redis(tmp_path / "old", lines) as old:
+        with Writer(old).writing() as writer:
+            finished = worker.run("adopt", "--yes", old.name)
+            assert finished.code == 1
+            assert "can't be closed" in finished.complaint
+            assert "taken back: the source is writable again" in finished.complaint
+        assert writer.longest_gap < 10
+        assert writer.refused == 0
+    assert cluster.digests() == ["0" * 40] * 3
+    assert_calm(cluster, worker)

@@ -13,7 +13,7 @@ from backup_worker.adopt.source import Source
 from backup_worker.restore import journal as journals
 from redis_ha.connection import Address
 from tests.processes.adopt.conftest import Shared
-from tests.processes.adopt.source import OldRedis, Writer
+from tests.processes.adopt.source import OldRedis, Writer, old_redis
 from tests.processes.ports import HOST
 from tests.processes.restore.conftest import Finished, Worker
 from tests.processes.restore.test_live import assert_calm
@@ -101,6 +101,19 @@ def test_killed_between_the_source_being_closed_and_the_switch(
         with cluster.master.client(timeout=30.0) as client:
             assert writer.lost(client) == []
         assert cluster.digests() == [old.digest()] * 3
+    assert_calm(cluster, worker)
+
+
+def test_an_undo_lets_it_be_written_as_a_replica_again(empty: Shared, tmp_path: Path) -> None:
+    cluster, worker = empty
+    with old_redis(tmp_path / "old", ("replica-read-only no",)) as old:
+        kill_at(worker, old, "attach", 0.2)
+        Source(Address(HOST, old.port)).close()
+        assert not old.is_writable()
+        assert worker.run("adopt", "--undo").code == 0
+        assert old.is_writable()
+        with old.client() as client:
+            assert client.config_get("replica-read-only") == {"replica-read-only": "no"}
     assert_calm(cluster, worker)
 
 

@@ -1,5 +1,6 @@
 """What speaks against taking a server over, one reason at a time; and when it may be taken back."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -59,6 +60,7 @@ def test_an_ordinary_redis_is_taken_over_without_a_warning() -> None:
         ({"keys": {"db0": 1, "db16": 1}}, "databases"),
         ({"modules": frozenset({"search"})}, "modules"),
         ({"denied": ("psync ? -1",)}, "permissions"),
+        ({"writable_replica": True, "may_forbid": False}, "closing"),
     ],
 )
 def test_each_reason_is_found_alone(change: dict[str, Any], name: str) -> None:
@@ -72,6 +74,7 @@ def test_each_reason_is_found_alone(change: dict[str, Any], name: str) -> None:
         ({"watched": None}, "kind"),
         ({"modules": None}, "modules"),
         ({"denied": None}, "permissions"),
+        ({"writable_replica": None}, "closing"),
         ({"policy": "noeviction"}, "eviction"),
         ({"replicas": 2}, "replicas"),
         ({"users": 3}, "users"),
@@ -83,6 +86,13 @@ def test_what_only_needs_a_look_is_a_warning(change: dict[str, Any], name: str) 
     found = levels(replace(SOURCE, **change))
     assert {each for each, level in found.items() if level is not Level.OK} == {name}
     assert found[name] is Level.WARNING
+
+
+def test_a_replica_that_takes_writes_is_closed_where_the_user_may_change_that() -> None:
+    found = findings(replace(SOURCE, writable_replica=True), CLUSTER, BRIDGE, replace=False)
+    closing = next(one for one in found if one.name == "closing")
+    assert closing.level is Level.OK
+    assert "changed when it is closed" in closing.text
 
 
 def test_an_older_node_refuses_and_so_does_little_memory_beside_the_worker() -> None:
@@ -158,6 +168,12 @@ def test_what_may_have_closed_the_source_stays_written_down(stage: Stage) -> Non
 
 def test_a_journal_of_an_adoption_comes_back_as_it_was() -> None:
     assert journals.decode(journals.encode(journal(Stage.ATTACH))) == journal(Stage.ATTACH)
+
+
+def test_a_journal_of_before_says_nothing_of_writable_replicas() -> None:
+    old = json.loads(journals.encode(journal(Stage.ATTACH)))
+    del old["source"]["writable_replica"]
+    assert journals.decode(json.dumps(old).encode()) == journal(Stage.ATTACH)
 
 
 def test_only_a_replica_of_nowhere_was_closed() -> None:
