@@ -14,6 +14,7 @@ RedisHaError
 ├── SwitchoverRefused    a zero-loss switchover isn't possible now; the master serves as before
 │   └── SwitchoverBusy   somebody else is making one
 ├── SwitchoverUncertain  a promotion may still come, or came wrongly; the old master stays paused
+├── ChangeRefused        the stack's planner, or what the cluster holds, forbids the change
 ├── HarmRefused          a failover test may not, or can't, hurt the cluster as asked
 └── WorkloadFailed       the clients of a failover test did not do their work
 """
@@ -83,6 +84,10 @@ class UnknownNode(RedisHaError):
 
 class StackUnavailable(RedisHaError):
     """Pulumi isn't there, knows no such stack, or the stack has no cluster."""
+
+
+class ChangeRefused(RedisHaError):
+    """A change of the stack isn't safe as it was asked for; nothing was touched."""
 
 
 class HarmRefused(RedisHaError):

@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,18 @@ def explain_failure(stack: str, stderr: str) -> StackUnavailable:
         hint = "set PULUMI_CONFIG_PASSPHRASE_FILE, as `source .redis-ha/env` does"
         return _unavailable(stack, "its secrets can't be opened", hint)
     return _unavailable(stack, text, "run `pulumi stack output` by hand")
+
+
+def refusal(printed: str) -> str:
+    """Take the reason out of what a failed preview printed: the planner's own words, if there."""
+    lines = [line.strip() for line in printed.partition("Diagnostics:")[2].splitlines()]
+    errors = [n for n, line in enumerate(lines) if line.startswith("error: ")]
+    if not errors:
+        return next((line for line in reversed(printed.splitlines()) if line.strip()), "no reason")
+    headline = lines[errors[0]].removeprefix("error: ")
+    problems = takewhile(lambda line: line.startswith("- "), lines[errors[0] + 1 :])
+    text = "; ".join(problem.removeprefix("- ") for problem in problems)
+    return f"{headline} {text}" if text else headline
 
 
 def site_of(stack: str, outputs: Mapping[str, Any], environ: Mapping[str, str]) -> Site:

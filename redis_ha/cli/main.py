@@ -17,6 +17,7 @@ import click
 from redis_ha.cli.stdout import OutputLost, give_up, telling
 from redis_ha.errors import (
     BadSetting,
+    ChangeRefused,
     HarmRefused,
     NoMaster,
     RedisHaError,
@@ -61,6 +62,7 @@ EXIT_CODES: dict[type, int] = {
     NoMaster: 6,
     SwitchoverRefused: 7,
     SwitchoverUncertain: 1,
+    ChangeRefused: 7,
     HarmRefused: 7,
 }
 

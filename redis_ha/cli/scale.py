@@ -3,6 +3,7 @@
 import os
 import shlex
 import sys
+from collections.abc import Mapping
 
 import click
 
@@ -37,9 +38,10 @@ def command(
 ) -> None:
     """Say what has to be run to change the number of nodes; with --yes run it.
 
-    The planner refuses unsafe numbers before anything is touched. The nodes with the highest
-    numbers leave; a master among them hands over first, without a lost write, to one that stays.
-    The sentinels then forget who left, one after the other, and none of them is blind meanwhile.
+    The planner refuses unsafe numbers before anything is touched: exit code 7, and the settings are
+    as before. The nodes with the highest numbers leave; a master among them hands over first,
+    without a lost write, to one that stays. The sentinels then forget who left, one after the
+    other, and none of them is blind meanwhile.
 
     \b
     Examples:
@@ -56,53 +58,69 @@ def command(
         raise click.UsageError(
             f"{sentinels} sentinels survive no more losses than {sentinels - 1}: an odd number."
         )
-    commands = steps(replicas, sentinels, stack=stack)
+    settings = settings_for(replicas, sentinels)
+    commands = steps(settings, stack=stack)
     if as_json:
         output.print_json({"commands": commands, "run": yes})
     else:
         for step in commands:
             click.echo(shlex.join(step))
     if yes:
-        _run(commands, replicas, stack=stack)
+        _run(settings, replicas, stack=stack)
     else:
         click.echo("nothing was run: give --yes, or run these yourself", err=True)
 
 
-def steps(replicas: int | None, sentinels: int | None, *, stack: str) -> list[list[str]]:
-    """Return the command lines, in their order. A quorum that isn't set would stay too small."""
+def settings_for(replicas: int | None, sentinels: int | None) -> dict[str, str]:
+    """Return what to set, in its order. A quorum that isn't set would stay too small."""
     settings = {"replicas": replicas, "sentinels": sentinels}
     if sentinels is not None:
         settings["quorum"] = sentinels // 2 + 1
-    chosen = [
-        stack_change.set_setting(stack, name, str(value))
-        for name, value in settings.items()
-        if value is not None
-    ]
-    return [*chosen, stack_change.up(stack)]
+    return {name: str(value) for name, value in settings.items() if value is not None}
 
 
-def _run(commands: list[list[str]], replicas: int | None, *, stack: str) -> None:
+def steps(settings: Mapping[str, str], *, stack: str) -> list[list[str]]:
+    """Return the command lines, in their order."""
+    chosen = [stack_change.set_setting(stack, name, value) for name, value in settings.items()]
+    return [*chosen, stack_change.preview(stack), stack_change.up(stack)]
+
+
+def _run(settings: Mapping[str, str], replicas: int | None, *, stack: str) -> None:
     before = read_outputs(stack)
-    if before:
-        _leave_the_mastership(site_of(stack, before, os.environ), replicas, stack=stack)
-    stack_change.perform(commands, operation=OPERATION, stack=stack)
+    there = site_of(stack, before, os.environ) if before else None
+    if there is not None:
+        _heir(there, replicas, stack=stack)
+    with stack_change.proposed(stack, settings, operation=OPERATION):
+        if there is not None:
+            _leave_the_mastership(there, replicas, stack=stack)
+    stack_change.perform([stack_change.up(stack)], operation=OPERATION, stack=stack)
     after = read_outputs(stack)
     site = site_of(stack, after, os.environ)
     wait_until_applied(site, after.get("files", {}))
-    lost = _lost(site_of(stack, before, os.environ), site) if before else []
+    lost = [] if there is None else _lost(there, site)
     if lost:
         click.echo(f"waiting until the sentinels forget {', '.join(map(str, lost))}", err=True)
         wait_until_forgotten(site, lost)
 
 
 def _leave_the_mastership(site: Site, replicas: int | None, *, stack: str) -> None:
-    """Have a master that leaves hand over to one that stays; it would else choose among all.
+    """Have a master that leaves hand over to one that stays; it would else choose among all."""
+    chosen = _heir(site, replicas, stack=stack)
+    if chosen is None:
+        return
+    click.echo(f"the master leaves: {chosen.name} becomes master first", err=True)
+    failover = [sys.executable, "-m", "redis_ha", "failover", "--to", chosen.name]
+    stack_change.perform([[*failover, "--stack", stack, "--yes"]], operation=OPERATION, stack=stack)
+
+
+def _heir(site: Site, replicas: int | None, *, stack: str) -> Member | None:
+    """Say who becomes master first; None where the master stays, or nobody leaves.
 
     Raises SwitchoverRefused when the data would leave with it.
     """
     remaining = site.data_nodes if replicas is None else staying(site, replicas=replicas)
     if len(remaining) == len(site.data_nodes):
-        return
+        return None
     master = majority_master(ask_sentinels(site.operator))
     views = ask_nodes(site.operator, [member.address for member in site.data_nodes])
     cause = obstacle(remaining, views, master=master)
@@ -113,12 +131,7 @@ def _leave_the_mastership(site: Site, replicas: int | None, *, stack: str) -> No
             cause=cause,
             hint="nothing was changed: bring them back (`redis-ha status`), then scale again",
         )
-    chosen = successor(remaining, views, master=master)
-    if chosen is None:
-        return
-    click.echo(f"{site.name_of(master)} leaves: {chosen.name} becomes master first", err=True)
-    failover = [sys.executable, "-m", "redis_ha", "failover", "--to", chosen.name]
-    stack_change.perform([[*failover, "--stack", stack, "--yes"]], operation=OPERATION, stack=stack)
+    return successor(remaining, views, master=master)
 
 
 def _lost(before: Site, after: Site) -> list[Member]:

@@ -1,11 +1,13 @@
-"""Changes a stack by its own program: `pulumi config set`, `pulumi up`."""
+"""Changes a stack by its own program: `pulumi config set`, `pulumi preview`, `pulumi up`."""
 
 import shlex
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
-from redis_ha.errors import StackUnavailable
+from redis_ha.errors import ChangeRefused, StackUnavailable
+from redis_ha.stack import refusal
 
 
 def set_setting(stack: str, name: str, value: str) -> list[str]:
@@ -13,13 +15,67 @@ def set_setting(stack: str, name: str, value: str) -> list[str]:
     return ["pulumi", "config", "set", "--stack", stack, name, value]
 
 
+def remove_setting(stack: str, name: str) -> list[str]:
+    """Give the command line that leaves a setting to its default."""
+    return ["pulumi", "config", "rm", "--stack", stack, name]
+
+
+def preview(stack: str) -> list[str]:
+    """Give the command line that has the planner judge the settings; it touches nothing."""
+    return ["pulumi", "preview", "--stack", stack, "--non-interactive"]
+
+
 def up(stack: str) -> list[str]:
     """Give the command line that applies the settings."""
     return ["pulumi", "up", "--stack", stack, "--yes"]
 
 
+@contextmanager
+def proposed(stack: str, settings: Mapping[str, str], *, operation: str) -> Iterator[None]:
+    """Set them and ask the planner; whatever fails, until the end of the block, sets them back.
+
+    Raises ChangeRefused with the planner's words before the block begins, else StackUnavailable.
+    """
+    before = {name: find_setting(stack, name) for name in settings}
+    try:
+        changes = [set_setting(stack, name, value) for name, value in settings.items()]
+        perform(changes, operation=operation, stack=stack)
+        _require_accepted(operation, stack)
+        yield
+    except BaseException:
+        perform(_back(stack, before), operation="set the settings back of", stack=stack)
+        raise
+
+
+def _back(stack: str, before: Mapping[str, str | None]) -> list[list[str]]:
+    return [
+        remove_setting(stack, name) if value is None else set_setting(stack, name, value)
+        for name, value in before.items()
+    ]
+
+
+def _require_accepted(operation: str, stack: str) -> None:
+    command = preview(stack)
+    done = subprocess.run(
+        command, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL
+    )
+    if done.returncode:
+        raise ChangeRefused(
+            operation=operation,
+            subject=stack,
+            cause=refusal(done.stdout + done.stderr),
+            hint="nothing was changed, the settings are as before",
+        )
+
+
 def setting_of(stack: str, name: str, *, default: str) -> str:
     """Ask for a setting; raises StackUnavailable."""
+    found = find_setting(stack, name)
+    return default if found is None else found
+
+
+def find_setting(stack: str, name: str) -> str | None:
+    """Ask for a setting; None where it is not set. Raises StackUnavailable."""
     _require_pulumi("read the settings of", stack)
     done = subprocess.run(
         ["pulumi", "config", "get", "--stack", stack, name],
@@ -30,7 +86,7 @@ def setting_of(stack: str, name: str, *, default: str) -> str:
     if done.returncode == 0:
         return done.stdout.strip()
     if "not found" in done.stderr:
-        return default
+        return None
     lines = [line for line in done.stderr.splitlines() if line.strip()]
     raise StackUnavailable(
         operation="read the settings of",

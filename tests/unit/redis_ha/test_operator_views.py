@@ -12,7 +12,7 @@ from backup_worker import config as worker_settings
 from redis_ha import backup_report, environment
 from redis_ha.cli.env import without_secrets
 from redis_ha.cli.failover import hopeless
-from redis_ha.cli.scale import steps
+from redis_ha.cli.scale import settings_for, steps
 from redis_ha.connection import Address, Credentials
 from redis_ha.discovery import Access
 from redis_ha.errors import BadSetting, RedisHaError, StackUnavailable, UnknownNode
@@ -136,11 +136,12 @@ def test_no_secret_is_shown_unasked() -> None:
 
 
 def test_scaling_the_sentinels_takes_the_quorum_along() -> None:
-    commands = [" ".join(step) for step in steps(4, 5, stack="dev")]
+    commands = [" ".join(step) for step in steps(settings_for(4, 5), stack="dev")]
     assert commands == [
         "pulumi config set --stack dev replicas 4",
         "pulumi config set --stack dev sentinels 5",
         "pulumi config set --stack dev quorum 3",
+        "pulumi preview --stack dev --non-interactive",
         "pulumi up --stack dev --yes",
     ]
 
