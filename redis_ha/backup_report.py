@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -37,12 +37,17 @@ class BackupReport:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A snapshot in the store; `taken_at` in seconds since 1970, `state` as `list` prints it."""
+    """A snapshot in the store; `taken_at` in seconds since 1970, `state` as `list` prints it.
+
+    `program` (`redis` or `valkey`) and its `version` are the server's that wrote it.
+    """
 
     id: str
     taken_at: float
     state: str
     note: str = ""
+    program: str = ""
+    version: str = ""
 
 
 def ask_backup(settings: Mapping[str, str], environ: Mapping[str, str]) -> BackupReport:
@@ -59,8 +64,18 @@ def ask_snapshots(
     return done if isinstance(done, str) else parse_snapshots(done.stdout, done.stderr)
 
 
+def take_snapshot(settings: Mapping[str, str], environ: Mapping[str, str]) -> Snapshot | str:
+    """Have the worker take one and prove it, however long that takes; a text says why it can't."""
+    done = _run("snapshot", settings, environ, seconds=None)
+    return done if isinstance(done, str) else parse_snapshot(done.stdout, done.stderr)
+
+
 def _run(
-    word: str, settings: Mapping[str, str], environ: Mapping[str, str]
+    word: str,
+    settings: Mapping[str, str],
+    environ: Mapping[str, str],
+    *,
+    seconds: float | None = _SECONDS,
 ) -> "subprocess.CompletedProcess[str] | str":
     if not any(settings.get(name) for name in ("REDIS_BACKUP_CONTAINER", "REDIS_BACKUP_STATE")):
         return "no backup is set up here (REDIS_BACKUP_CONTAINER)"
@@ -72,7 +87,7 @@ def _run(
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=_SECONDS,
+            timeout=seconds,
             check=False,
         )
     except FileNotFoundError:
@@ -109,11 +124,29 @@ def parse_snapshots(stdout: str, stderr: str) -> tuple[Snapshot, ...] | str:
         return _last_words(stderr)
 
 
+def parse_snapshot(stdout: str, stderr: str) -> Snapshot | str:
+    """Read what `snapshot` printed; a text says why it can't be read."""
+    try:
+        taken = _snapshot(json.loads(stdout))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return _last_words(stderr)
+    if taken.state == "proven" or taken.note or not stderr.strip():
+        return taken
+    return replace(taken, note=_last_words(stderr).removeprefix(f"{taken.state}: "))
+
+
 def _snapshot(fields: Mapping[str, Any]) -> Snapshot:
     proof = fields.get("proof") or {}
     note = proof.get("cause") or fields.get("problem") or fields.get("note") or ""
     taken_at = datetime.fromisoformat(fields["taken_at"]).timestamp()
-    return Snapshot(str(fields["id"]), taken_at, str(fields["state"]), str(note))
+    return Snapshot(
+        str(fields["id"]),
+        taken_at,
+        str(fields["state"]),
+        str(note),
+        program=str(fields.get("engine", "")),
+        version=str(fields.get("engine_version", "")),
+    )
 
 
 def _last_words(stderr: str) -> str:

@@ -49,6 +49,7 @@ COMMANDS = {
     "plan": "redis_ha.cli.plan",
     "compose": "redis_ha.cli.compose",
     "scale": "redis_ha.cli.scale",
+    "upgrade": "redis_ha.cli.upgrade",
     "rotate": "redis_ha.cli.rotate",
     "adopt": "redis_ha.cli.adopt",
     "env": "redis_ha.cli.env",

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from redis_ha.errors import ChangeRefused, StackUnavailable
 from redis_ha.stack import refusal
 
+_SET_BACK = "set the settings back of"
+
 
 def set_setting(stack: str, name: str, value: str) -> list[str]:
     """Give the command line that sets a setting of the project."""
@@ -38,13 +40,26 @@ def proposed(stack: str, settings: Mapping[str, str], *, operation: str) -> Iter
     """
     before = {name: find_setting(stack, name) for name in settings}
     try:
-        changes = [set_setting(stack, name, value) for name, value in settings.items()]
-        perform(changes, operation=operation, stack=stack)
-        _require_accepted(operation, stack)
+        _try(stack, settings, operation=operation)
         yield
     except BaseException:
-        perform(_back(stack, before), operation="set the settings back of", stack=stack)
+        perform(_back(stack, before), operation=_SET_BACK, stack=stack)
         raise
+
+
+def judge(stack: str, settings: Mapping[str, str], *, operation: str) -> None:
+    """Ask the planner about settings, which are as before afterwards; raises ChangeRefused."""
+    before = {name: find_setting(stack, name) for name in settings}
+    try:
+        _try(stack, settings, operation=operation)
+    finally:
+        perform(_back(stack, before), operation=_SET_BACK, stack=stack)
+
+
+def _try(stack: str, settings: Mapping[str, str], *, operation: str) -> None:
+    changes = [set_setting(stack, name, value) for name, value in settings.items()]
+    perform(changes, operation=operation, stack=stack)
+    _require_accepted(operation, stack)
 
 
 def _back(stack: str, before: Mapping[str, str | None]) -> list[list[str]]:
