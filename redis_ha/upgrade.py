@@ -9,7 +9,9 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from redis_ha.backup_report import Snapshot
+from redis_ha.connection import Address
 from redis_ha.releases import RELEASES
+from redis_ha.site import Member
 
 SETTING = "engine"
 # The setting's values: the program and its release line (infra.config has the same).
@@ -90,8 +92,22 @@ def steps(target: str, seen: Seen, *, backup: bool = True) -> list[Step]:
         if seen.begun
         else "the worker takes a new snapshot and proves it: it is the way back"
     )
+    handover = "the node that is changed last becomes master, so that none follows a newer one"
     nodes = f"{seen.deployed} becomes {target}, one node at a time; the master hands over"
-    return [*([Step("snapshot", snapshot)] if backup else []), Step("up", nodes)]
+    return [
+        *([Step("snapshot", snapshot)] if backup else []),
+        *([] if seen.begun else [Step("handover", handover)]),
+        Step("up", nodes),
+    ]
+
+
+def successor(nodes: Sequence[Member], *, master: Address) -> Member | None:
+    """Say who becomes master first: the one that `up` changes last; None where it is already.
+
+    An older server that lost its place in the stream could not load what a newer one sends.
+    """
+    last = nodes[-1]
+    return None if last.address == master else last
 
 
 def loadable(snapshots: Sequence[Snapshot], *, by: str) -> Snapshot | None:

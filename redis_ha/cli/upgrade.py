@@ -10,6 +10,7 @@ from redis_ha.applied import wait_until_applied
 from redis_ha.backup_report import Snapshot, ask_snapshots, take_snapshot
 from redis_ha.cli import output, stack_change
 from redis_ha.cli.cluster import json_option
+from redis_ha.discovery import ask_sentinels, majority_master
 from redis_ha.errors import ChangeRefused
 from redis_ha.running import engines_of
 from redis_ha.site import Site
@@ -23,6 +24,7 @@ from redis_ha.upgrade import (
     loadable,
     obstacle,
     steps,
+    successor,
     unfit,
     way_back,
 )
@@ -66,6 +68,8 @@ def command(
         stack_change.judge(stack, {SETTING: engine}, operation=OPERATION)
         if not without_backup:
             snapshot = _the_way_back(site, seen, stack=stack)
+        if not seen.begun:
+            _hand_over(site, stack=stack)
         _take(engine, stack=stack)
     _report(engine, seen, todo, snapshot, ran=bool(todo) and not dry_run, as_json=as_json)
 
@@ -122,6 +126,23 @@ def _the_way_back(site: Site, seen: Seen, *, stack: str) -> Snapshot:
         )
     click.echo(f"the snapshot {found.id} is proven", err=True)
     return found
+
+
+def _hand_over(site: Site, *, stack: str) -> None:
+    master = majority_master(ask_sentinels(site.operator))
+    if master is None:
+        raise ChangeRefused(
+            operation=OPERATION,
+            subject=stack,
+            cause="no majority of the sentinels answers and names one master",
+            hint="nothing was changed: see `redis-ha ready`, then run this again",
+        )
+    chosen = successor(site.data_nodes, master=master)
+    if chosen is None:
+        return
+    click.echo(f"{chosen.name} is changed last and becomes master", err=True)
+    failover = [sys.executable, "-m", "redis_ha", "failover", "--to", chosen.name]
+    stack_change.perform([[*failover, "--stack", stack, "--yes"]], operation=OPERATION, stack=stack)
 
 
 def _take(engine: str, *, stack: str) -> None:

@@ -1,6 +1,7 @@
 """Which engine may follow which, what an upgrade does, and nothing without a way back."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ from infra.changes import WRITES
 from redis_ha.backup_report import Snapshot
 from redis_ha.cli import upgrade as command
 from redis_ha.cli.main import execute
+from redis_ha.connection import Address
+from redis_ha.site import Member
 from redis_ha.upgrade import (
     ENGINES,
     Seen,
@@ -16,6 +19,7 @@ from redis_ha.upgrade import (
     loadable,
     obstacle,
     steps,
+    successor,
     unfit,
     way_back,
     writes,
@@ -25,7 +29,9 @@ from tests.unit.redis_ha.fake_pulumi import FakePulumi, installed
 Said = pytest.CaptureFixture[str]
 OUTPUTS = {
     "plan": {"engine": "redis-7"},
-    "nodes": [],
+    "nodes": [
+        {"name": f"redis-{n}", "address": "127.0.0.1", "port": n, "role": "data"} for n in (1, 2, 3)
+    ],
     "ca": "none",
     "files": {},
     "env": {
@@ -84,8 +90,9 @@ def test_what_loads_the_data_is_not(target: str) -> None:
 
 
 def test_it_takes_a_snapshot_first_and_ends_once_all_is_done() -> None:
-    assert [step.name for step in steps("redis-8", seen("redis-7"))] == ["snapshot", "up"]
-    assert [step.name for step in steps("redis-8", seen("redis-7"), backup=False)] == ["up"]
+    names = [step.name for step in steps("redis-8", seen("redis-7"))]
+    assert names == ["snapshot", "handover", "up"]
+    assert [step.name for step in steps("redis-8", seen("redis-7"), backup=False)] == names[1:]
     assert steps("redis-8", seen("redis-8")) == []
 
 
@@ -96,6 +103,12 @@ def test_one_that_was_interrupted_goes_on_with_the_snapshot_of_before() -> None:
     assert last.name == "up"
     # Set, but nothing was changed yet: a new one is still the old engine's.
     assert "new snapshot" in steps("valkey-8", seen("redis-7", wanted="valkey-8"))[0].does
+
+
+def test_no_older_node_follows_a_newer_master() -> None:
+    nodes = [Member(f"redis-{n}", Address("10.0.0.1", n)) for n in (1, 2, 3)]
+    assert successor(nodes, master=nodes[0].address) == nodes[2]
+    assert successor(nodes, master=nodes[2].address) is None
 
 
 def test_the_way_back_is_a_proven_snapshot_that_the_old_engine_wrote() -> None:
@@ -113,6 +126,8 @@ def test_the_way_back_is_a_proven_snapshot_that_the_old_engine_wrote() -> None:
 @pytest.fixture
 def pulumi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakePulumi:
     fake = installed(tmp_path, monkeypatch)
+    monkeypatch.setattr(command, "ask_sentinels", lambda _: [])
+    monkeypatch.setattr(command, "majority_master", lambda _: Address("127.0.0.1", 3))
     fake.has(
         settings={"engine": "redis-7"},
         outputs=OUTPUTS,
@@ -191,6 +206,24 @@ def test_an_interrupted_one_is_finished_with_the_snapshot_of_before(
     assert "restore 20261130T08" in capfd.readouterr().out
     assert trace.read_text() == "list --json\n"
     assert "up" in pulumi.asked
+
+
+def test_the_one_that_is_changed_last_becomes_master_before_anything_is_set(
+    pulumi: FakePulumi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Said
+) -> None:
+    worker(tmp_path, PROVEN)
+    program, trace = tmp_path / "python", tmp_path / "failed-over"
+    program.write_text(f'#!/bin/sh\necho "$@" > {trace}\nexit 7\n')
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+    monkeypatch.setattr(command, "majority_master", lambda _: Address("127.0.0.1", 1))
+    assert execute(["upgrade", "valkey-8", "--yes"]) != 0
+    assert "redis_ha failover --to redis-3 --stack dev --yes" in trace.read_text()
+    assert pulumi.settings == {"engine": "redis-7"}
+    monkeypatch.setattr(command, "majority_master", lambda _: None)
+    assert execute(["upgrade", "valkey-8", "--yes"]) == 7
+    assert "names one master; nothing was changed" in capfd.readouterr().err
+    assert "up" not in pulumi.asked
 
 
 def test_the_planner_is_asked_before_the_worker(
