@@ -1,6 +1,7 @@
 """Who am I: node.json, parsed once."""
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,8 +63,13 @@ class NodeSettings:
 
     @property
     def server(self) -> str:
-        """Return the name of the server's program, which is the sentinel's too."""
-        return "valkey-server" if self.engine.startswith("valkey") else "redis-server"
+        """Return the name of the server's program, which is the sentinel's too.
+
+        The files may name the next engine already while this image still has the one before.
+        """
+        programs = ("redis-server", "valkey-server")
+        wanted, other = reversed(programs) if self.engine.startswith("valkey") else programs
+        return other if shutil.which(wanted) is None and shutil.which(other) else wanted
 
     @property
     def health_file(self) -> Path:
