@@ -13,6 +13,8 @@ KEEPER_RULES = {
     "+acl|setuser +acl|deluser",
 }
 _TLS_FILES = ("tls-cert-file", "tls-key-file", "tls-ca-cert-file")
+# By these the others know a node. A server takes some of them while it runs, and is lost to them.
+_IDENTITY = ("bind", "port", "tls-port", "replica-announce-", "announce-")
 # sentinel.conf: what SENTINEL CONFIG SET takes, everything else is one master's.
 _OF_SENTINEL = ("sentinel-user", "sentinel-pass")
 
@@ -73,8 +75,13 @@ def _users(text: str) -> dict[str, list[str]]:
 
 
 def _config_commands(old: Mapping[str, str], new: Mapping[str, str]) -> list[Command]:
-    names = [name for name, value in new.items() if old.get(name) != value]
+    changed = (name for name, value in new.items() if old.get(name) != value)
+    names = [name for name in changed if not _is_identity(name)]
     return [("CONFIG", "SET", name, new[name]) for name in names]
+
+
+def _is_identity(name: str) -> bool:
+    return name.startswith(_IDENTITY)
 
 
 def _tls_commands(old: Mapping[str, str], new: Mapping[str, str]) -> list[Command]:
@@ -98,6 +105,8 @@ def _sentinel_commands(old: str, new: str) -> Iterator[Command]:
         if line in known or words[:1] != ["sentinel"]:
             continue
         _, name, *rest = words
+        if _is_identity(name):
+            continue
         if name in _OF_SENTINEL:
             yield ("SENTINEL", "CONFIG", "SET", name, *rest)
         elif name == "monitor":

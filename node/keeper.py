@@ -30,6 +30,16 @@ _PATIENCE = 10.0
 _LOOK_AGAIN_SECONDS = 0.2
 
 
+def other_node(mine: NodeSettings, theirs: NodeSettings) -> str:
+    """Say in what settings are another node's; empty when they are of the same."""
+    parts = (
+        ("name", mine.name, theirs.name),
+        ("address", str(mine.address), str(theirs.address)),
+        ("master name", mine.master_name, theirs.master_name),
+    )
+    return ", ".join(f"another {what} ({new} for {old})" for what, old, new in parts if old != new)
+
+
 class Keeper:
     """Watches the files of one node, and applies them as a user that only this process knows.
 
@@ -40,6 +50,7 @@ class Keeper:
         self, settings: NodeSettings, log: EventLog, *, wait: Callable[[float], None]
     ) -> None:
         self._settings = settings
+        self._started_as = settings
         self._log = log
         self._password = secrets.token_urlsafe(32)
         self._conf = "redis.conf" if settings.address in settings.data_nodes else "sentinel.conf"
@@ -50,6 +61,8 @@ class Keeper:
         self._waiting: list[Command] = []
         # What was said last: a state's digest, and what of it was refused.
         self._said: tuple[str, list[str]] = (self._applied.digest if self._applied else "", [])
+        # Why the files that are there are not this node's; empty while they are.
+        self._foreign = ""
 
     @property
     def connection_name(self) -> str:
@@ -58,8 +71,9 @@ class Keeper:
 
     @property
     def complaint(self) -> str:
-        """Say which changes the server refused; empty when all is as the files say."""
-        _, refused = self._said
+        """Say which changes were not taken; empty when all is as the files say."""
+        _, told = self._said
+        refused = [*told, *([self._foreign] if self._foreign else [])]
         return f"; not applied: {'; '.join(refused)}" if refused else ""
 
     def prepare(self, conf: str) -> str:
@@ -71,17 +85,24 @@ class Keeper:
         self._waiting = []
         return with_acl_file(conf, self._acl_file)
 
+    def prepare_again(self, conf: str) -> str:
+        """Prepare what was taken last in place of `conf`: that may be another node's by now."""
+        return self.prepare(self._latest.texts[self._conf] if self._latest else conf)
+
     def look(self) -> NodeSettings | None:
         """Apply what has changed; return the new settings, None when there is nothing new.
 
         What fails for want of an answer, or is refused, is tried again at the next look: a server
-        that is busy with a script refuses everything.
+        that is busy with a script refuses everything. Files of another name, address or master
+        name are left alone: the others know this node by them.
         """
         new = self._to_apply()
         if new is None:
             return None
         try:
             settings = load_settings(self._settings.file)
+            if self._is_foreign(new, settings):
+                return None
             if new is not self._latest:
                 self._begin(new)
             refused = self._tell(self._waiting)
@@ -100,8 +121,17 @@ class Keeper:
         if self._latest is None:
             return None
         if digest_now(self._settings.config_dir) == self._latest.digest:
+            self._foreign = ""
             return self._latest if self._begun else None
         return read_whole(self._settings.config_dir)
+
+    def _is_foreign(self, new: Files, settings: NodeSettings) -> bool:
+        """Say whether files are another node's, with a word in the log when that is news."""
+        reason = other_node(self._started_as, settings)
+        if reason and reason != self._foreign:
+            self._log.warning("files-not-applied", digest=new.digest, reason=reason)
+        self._foreign = reason
+        return bool(reason)
 
     def _begin(self, new: Files) -> None:
         """Make ready what is to be told, whatever came of the states before."""

@@ -73,7 +73,7 @@ class _Sentinel:
         return 0
 
     def _start(self) -> Server:
-        path = seed_config(self._settings, self._log, prepare=self._keeper.prepare)
+        path = seed_config(self._settings, self._log, prepare=self._keeper.prepare_again)
         server = Server([self._settings.server, path, "--sentinel"])
         self._asks_often = False
         self._events.server = server

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from infra.acl import USER_NAMES, also
 from infra.config import ClusterConfig
 from infra.live import LIVE_DIRECTIVES, digest, fixed_text, manifest
@@ -66,6 +68,17 @@ def test_settings_are_told_as_config_set_takes_them() -> None:
         ("SENTINEL", "SET", "mymaster", "quorum", "3"),
         ("SENTINEL", "SET", "mymaster", "down-after-milliseconds", "9000"),
     ]
+
+
+@pytest.mark.parametrize(
+    "settings", [{"portOffset": "100"}, {"subnet": "172.29.0.0/24"}, {"namePrefix": "two-"}]
+)
+def test_a_running_node_is_never_told_another_place(settings: dict[str, str]) -> None:
+    """A server takes bind, port and replica-announce-* while it runs, and is lost to the others."""
+    new = files("data", FIRST, **settings)
+    assert data_commands(files("data", FIRST), new) == []
+    commands = sentinel_commands(files("sentinel", FIRST), files("sentinel", FIRST, **settings))
+    assert all(command[:3] == ("SENTINEL", "SET", "mymaster") for command in commands)
 
 
 def test_a_new_certificate_is_loaded_with_its_key_and_the_ca_at_once() -> None:

@@ -70,7 +70,7 @@ class Node:
     def settings(self) -> NodeSettings:
         return load_settings(self.folder / "node.json")
 
-    def put(self, settings: dict[str, str], *, password: str) -> str:
+    def put(self, settings: dict[str, str], *, password: str, **identity: str | int) -> str:
         """Bring files; return the name of the connection of who has applied them."""
         here = {"name": "redis-1", "host": "10.0.0.1", "port": 6379}
         document: dict[str, Any] = {
@@ -86,6 +86,7 @@ class Node:
             "config_dir": str(self.folder),
             "run_dir": str(self.folder / "run"),
             "engine": "redis-8",
+            **identity,
         }
         texts = {
             "redis.conf": "".join(f"{name} {value}\n" for name, value in settings.items()),
@@ -188,3 +189,38 @@ def test_a_server_that_is_started_again_takes_from_its_files_what_it_refused(
     assert node.keeper.look() is not None
     assert server.told == told
     assert node.keeper.connection_name == name
+
+
+@pytest.mark.parametrize(
+    ("identity", "reason"),
+    [
+        ({"port": 6479}, "another address (10.0.0.1:6479 for 10.0.0.1:6379)"),
+        ({"host": "10.0.9.1"}, "another address (10.0.9.1:6379 for 10.0.0.1:6379)"),
+        ({"name": "redis-2"}, "another name (redis-2 for redis-1)"),
+        ({"master_name": "other"}, "another master name (other for mymaster)"),
+    ],
+)
+def test_files_of_another_node_are_told_and_not_taken(
+    node: Node,
+    server: Server,
+    capsys: pytest.CaptureFixture[str],
+    identity: dict[str, str | int],
+    reason: str,
+) -> None:
+    first = node.keeper.connection_name
+    node.put(NEW, password="second", **identity)
+    assert (node.keeper.look(), node.keeper.look()) == (None, None)
+    assert (server.told, server.settings) == (0, OLD)
+    assert node.keeper.connection_name == first
+    assert node.keeper.complaint == f"; not applied: {reason}"
+    (event,) = events(capsys)
+    assert (event["event"], event["reason"]) == ("files-not-applied", reason)
+    # A server that is started anew meanwhile stays who it is.
+    again = node.keeper.prepare_again((node.folder / "redis.conf").read_text())
+    assert "masterauth old" in again
+    assert node.put(OLD, password="first") == first
+    assert node.keeper.look() is None
+    assert node.keeper.complaint == ""
+    node.put(NEW, password="second")
+    assert node.keeper.look() is not None
+    assert server.settings == NEW
