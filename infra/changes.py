@@ -6,7 +6,7 @@ nothing of it stands in the stack's state and no resource waits for it; a new st
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
@@ -14,6 +14,7 @@ from pulumi.runtime.invoke import InvokeResult
 
 from infra.config import ClusterConfig
 from infra.errors import ChangeRefused, Problem
+from infra.places import Identity, identity_changes, read_identity
 
 # The RDB version that each engine writes, and those that it loads (src/rdb.h; Valkey took none of
 # those that only Redis writes).
@@ -41,6 +42,7 @@ class Previous:
     key_generation: int = 0
     passwords: str = ""
     authority: str = ""
+    identity: Identity = field(default_factory=Identity)
 
 
 def refuse_forbidden_changes(config: ClusterConfig) -> None:
@@ -84,12 +86,14 @@ def read_previous(outputs: Mapping[str, Any]) -> Previous:
         key_generation=int(generation.partition("+")[0] or 0),
         passwords=str(generations.get("users", "")),
         authority=str(generations.get("ca", "")),
+        identity=read_identity(outputs),
     )
 
 
 def forbidden_changes(previous: Previous, wanted: ClusterConfig) -> list[Problem]:
     """List what may not be done to that stack; pure."""
     return [
+        *identity_changes(previous.identity, wanted),
         *_engine(previous, wanted),
         *_sentinels(previous, wanted),
         *_backup_keys(previous, wanted),

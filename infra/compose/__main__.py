@@ -82,6 +82,9 @@ def in_our_words(text: str, folder: Folder) -> str:
     """Say with options and files what the planner says with Pulumi's commands."""
     text = re.sub(r"pulumi stack output [^`>]*backupIdentity", f"cat {folder.identity}", text)
     text = re.sub(r"pulumi config set --secret (\w+)", r"write \1 into settings.yaml", text)
+    down = f"`docker-compose -f {COMPOSE_FILE} down --volumes`"
+    text = text.replace("make a second stack", "write a second folder")
+    text = text.replace("`pulumi destroy` first", f"{down}, then delete {folder.written}")
     text = re.sub(r"pulumi config set (\w+)", r"--\1", text)
     return re.sub(r"pulumi config rm (\w+)", r"delete \1 in settings.yaml", text)
 

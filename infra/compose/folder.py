@@ -14,6 +14,7 @@ import yaml
 from infra.changes import Previous
 from infra.compose.secrets import Secrets, read_secrets, write_secrets
 from infra.errors import FolderUnusable
+from infra.places import Identity, Place
 from infra.stack_file import as_texts
 from infra.targets.docker.context import context_files, context_hash
 
@@ -46,6 +47,10 @@ class Folder:
     def identity(self) -> Path:
         return self.path / "identity.txt"
 
+    @property
+    def written(self) -> Path:
+        return self.path / "written.json"
+
     def read_settings(self) -> dict[str, str]:
         """Give the settings of the last run. Errors: FolderUnusable."""
         with self._about("read", self.path / "settings.yaml") as path:
@@ -59,11 +64,10 @@ class Folder:
 
     def read_written(self) -> Previous:
         """Give what the last run made; empty before the first. Errors: FolderUnusable."""
-        with self._about("read", self.path / "written.json") as path:
+        with self._about("read", self.written) as path:
             if not path.exists():
                 return Previous()
-            found = json.loads(path.read_text())
-            return Previous(**{**found, "recipients": tuple(found["recipients"])})
+            return _previous(json.loads(path.read_text()))
 
     def read_identity(self) -> str:
         """Give what is in the file of the key to the backups, "" where there is none.
@@ -84,7 +88,7 @@ class Folder:
             self.path / "settings.yaml", SETTINGS_HEAD + (text if settings else ""), PRIVATE
         )
         self._write(self.path / "secrets.json", write_secrets(secrets), PRIVATE)
-        self._write(self.path / "written.json", json.dumps(asdict(made), indent=1) + "\n", OPEN)
+        self._write(self.written, json.dumps(asdict(made), indent=1) + "\n", OPEN)
         self._write(self.ca, secrets.authority.certificate, OPEN)
 
     def write_identity(self, identity: str | None) -> None:
@@ -140,7 +144,7 @@ class Folder:
     def _about(self, operation: str, path: Path) -> Iterator[Path]:
         try:
             yield path
-        except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
             cause = error.strerror if isinstance(error, OSError) else _damage(error)
             hint = "see who may read and write there, or name another folder"
             raise FolderUnusable(f"{operation} {path}: {cause}; {hint}") from error
@@ -163,6 +167,19 @@ class Folder:
             file.flush()
             os.fsync(descriptor)
         making.replace(path)
+
+
+def _previous(found: Mapping[str, Any]) -> Previous:
+    """Read what was written, by an older version as well. Errors: KeyError, TypeError."""
+    identity = found.get("identity", {})
+    places = tuple(Place(**place) for place in identity.get("places", ()))
+    return Previous(
+        engine=found["engine"],
+        sentinels=found["sentinels"],
+        recipients=tuple(found["recipients"]),
+        generated=found["generated"],
+        identity=Identity(**{**identity, "places": places}),
+    )
 
 
 def _damage(error: Exception) -> str:

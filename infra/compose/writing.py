@@ -16,6 +16,7 @@ from infra.containers import Container, members, monitors
 from infra.errors import ChangeRefused, FolderUnusable, Problem
 from infra.live import digest, manifest
 from infra.monitoring import read_rules
+from infra.places import identity_of
 from infra.planner import Plan, make_plan
 from infra.rendering import host_environment
 from infra.settings import parse
@@ -120,6 +121,7 @@ def _made(plan: Plan, secrets: Secrets) -> Previous:
         sentinels=len(plan.topology.sentinels),
         recipients=secrets.keys(plan.config).recipients,
         generated=not plan.config.backup.backup_recipients,
+        identity=identity_of(plan.topology, master_name=plan.config.sentinel.master_name),
     )
 
 

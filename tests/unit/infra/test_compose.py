@@ -217,9 +217,36 @@ def test_certificates_are_valid_for_their_node_and_renewed_when_due(tmp_path: Pa
     assert after["redis-2/tls/ca.crt"] == before["redis-2/tls/ca.crt"]
 
 
+def test_a_cluster_that_is_written_stays_where_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = str(tmp_path)
+    assert main([path]) == 0
+    before = node_files(tmp_path)
+    for option, value in (("--portOffset", "100"), ("--namePrefix", "x-"), ("--masterName", "x")):
+        assert main([path, option, value]) == 7
+        said = capsys.readouterr().err
+        assert "write a second folder and restore" in said
+        assert f"down --volumes`, then delete {tmp_path}/written.json" in said
+        assert "pulumi" not in said
+    assert node_files(tmp_path) == before
+    assert main([path, "--replicas", "3"]) == 0
+
+
+def test_a_folder_of_before_says_nothing_of_places(tmp_path: Path) -> None:
+    write(tmp_path)
+    written = tmp_path / "written.json"
+    made = json.loads(written.read_text())
+    del made["identity"]
+    written.write_text(json.dumps({**made, "key_generation": 0}))
+    write(tmp_path)
+    assert json.loads(written.read_text())["identity"]["master_name"] == "mymaster"
+
+
 def test_a_certificate_for_another_address_is_replaced(tmp_path: Path) -> None:
     write(tmp_path)
     before = node_files(tmp_path)
+    (tmp_path / "written.json").unlink()
     write(tmp_path, subnet="172.29.0.0/24")
     after = node_files(tmp_path)
     certificate = x509.load_pem_x509_certificate(after["redis-1/tls/node.crt"].encode())
@@ -334,7 +361,7 @@ def test_it_is_written_as_documented(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert execute(shlex.split(line)[1:]) == 0
-    assert (tmp_path / "redis-ha-compose" / "docker-compose.redis-ha.yml").is_file()
+    assert len(list(tmp_path.glob("*/docker-compose.redis-ha.yml"))) == 1
 
 
 def test_where_only_a_node_is_installed_it_says_so(
