@@ -5,7 +5,7 @@ nothing of it stands in the stack's state and no resource waits for it; a new st
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,16 +30,16 @@ _LOOKS, _PAUSE_SECONDS = 20, 0.1
 class Previous:
     """A stack as its last `up` left it; what its outputs do not say is empty.
 
-    `recipients` are who can open the snapshots; `generated` tells that their key is the stack's
-    own, `key_generation` which one of them is in use. `passwords` and `authority` are generations
-    as the settings write them.
+    `recipients` are who can open new snapshots; `generated` tells that their key is the stack's
+    own, and `backup_keys` has the recipient of each of its generations that is kept. `passwords`
+    and `authority` are generations as the settings write them.
     """
 
     engine: str = ""
     sentinels: int = 0
     recipients: tuple[str, ...] = ()
     generated: bool = False
-    key_generation: int = 0
+    backup_keys: Mapping[int, str] = field(default_factory=dict)
     passwords: str = ""
     authority: str = ""
     identity: Identity = field(default_factory=Identity)
@@ -77,17 +77,30 @@ def read_previous(outputs: Mapping[str, Any]) -> Previous:
     """Take from outputs what decides; pure."""
     plan = outputs.get("plan") or {}
     generations = outputs.get("generations") or {}
-    generation = str(generations.get("backup-key", ""))
+    recipients = tuple(map(str, outputs.get("backupRecipients") or ()))
     return Previous(
         engine=str(plan.get("engine", "")),
         sentinels=len(outputs.get("sentinels") or ()),
-        recipients=tuple(outputs.get("backupRecipients") or ()),
+        recipients=recipients,
         generated="backupIdentity" in outputs,
-        key_generation=int(generation.partition("+")[0] or 0),
+        backup_keys=_backup_keys_of(outputs, recipients),
         passwords=str(generations.get("users", "")),
         authority=str(generations.get("ca", "")),
         identity=read_identity(outputs),
     )
+
+
+def _backup_keys_of(outputs: Mapping[str, Any], recipients: Sequence[str]) -> dict[int, str]:
+    """Read who opens what each generation's key was made for.
+
+    The outputs of an older `up` name the recipient in use alone, which then stands for both.
+    """
+    if "backupIdentity" not in outputs:
+        return {}
+    named = outputs.get("backupKeys") or {}
+    generation = str((outputs.get("generations") or {}).get("backup-key", ""))
+    numbers = [number for number in generation.split("+") if number]
+    return {int(n): str(named.get(n, "".join(recipients[:1]))) for n in numbers}
 
 
 def forbidden_changes(previous: Previous, wanted: ClusterConfig) -> list[Problem]:
@@ -103,8 +116,17 @@ def forbidden_changes(previous: Previous, wanted: ClusterConfig) -> list[Problem
 
 def _engine(previous: Previous, wanted: ClusterConfig) -> Iterator[Problem]:
     was, to_be = previous.engine, wanted.engine
+    allowed = wanted.allow_engine_change
+    if was and allowed and not allowed.startswith(f"{was}>"):
+        yield Problem(
+            "allowEngineChange",
+            allowed,
+            f"the stack runs {was}: it is left over from a change that was made, and would let the "
+            "next of its kind pass",
+            "remove it: `pulumi config rm allowEngineChange`",
+        )
     written, newest = WRITES.get(was, 0), WRITES[to_be]
-    if written <= newest or wanted.allow_engine_change == to_be:
+    if written <= newest or allowed == f"{was}>{to_be}":
         return
     yield Problem(
         "engine",
@@ -112,7 +134,7 @@ def _engine(previous: Previous, wanted: ClusterConfig) -> Iterator[Problem]:
         f"the nodes run {was}, their data is in RDB version {written}, and {to_be} loads none "
         f"above {newest}: no node would come up with its data",
         f"set it back to {was}; if the data may go, take a snapshot first "
-        f"(`backup-worker snapshot`), then `pulumi config set allowEngineChange {to_be}`",
+        f"(`backup-worker snapshot`), then `pulumi config set allowEngineChange '{was}>{to_be}'`",
     )
 
 
@@ -133,36 +155,42 @@ def _sentinels(previous: Previous, wanted: ClusterConfig) -> Iterator[Problem]:
 
 
 def _backup_keys(previous: Previous, wanted: ClusterConfig) -> Iterator[Problem]:
-    if not previous.recipients or wanted.allow_backup_key_loss in previous.recipients:
+    lost = _lost_own(previous, wanted) if previous.generated else _lost_brought(previous, wanted)
+    named = wanted.allow_backup_key_loss.split(",")
+    if set(lost) <= set(named):
         return
-    recipients = wanted.backup.backup_recipients
-    allowed = f"`pulumi config set allowBackupKeyLoss {previous.recipients[0]}`"
-    if not previous.generated and not set(recipients) & set(previous.recipients):
+    given = wanted.backup.backup_recipients
+    allowed = f"`pulumi config set allowBackupKeyLoss {','.join(dict.fromkeys(lost))}`"
+    if not previous.generated:
         yield Problem(
             "backupRecipients",
-            ", ".join(recipients) or "(not set)",
-            "no key would open both the last proven snapshot and those to come",
-            f"keep one of {', '.join(previous.recipients)} beside the new one until a snapshot is "
-            f"proven with it; or {allowed}",
+            ", ".join(given) or "(not set)",
+            f"the last proven snapshot may be one that only {', '.join(lost)} opens",
+            "keep it beside the new one until `backup-worker list --json` has a proven snapshot "
+            f"with the new one among its recipients; then {allowed}",
         )
-    if previous.generated and _loses_identity(previous, wanted):
-        setting = "backupRecipients" if recipients else "backupKeyGeneration"
-        value = ", ".join(recipients) or str(wanted.generations.backup_key_generation)
-        yield Problem(
-            setting,
-            value,
-            "the private key that opens the last proven snapshot is kept by this stack alone, and "
-            "would go",
-            "save it (`pulumi stack output --show-secrets backupIdentity > old-key.txt`), then "
-            f"{allowed}; `redis-ha rotate backup-key` changes it without a loss",
-        )
+        return
+    yield Problem(
+        "backupRecipients" if given else "backupKeyGeneration",
+        ", ".join(given) or str(wanted.generations.backup_key_generation),
+        "the private key that opens the last proven snapshot may be one that is kept by this stack "
+        "alone, and would go",
+        "save it (`pulumi stack output --show-secrets backupIdentity > old-key.txt`), then "
+        f"{allowed}; `redis-ha rotate backup-key` changes it without a loss",
+    )
 
 
-def _loses_identity(previous: Previous, wanted: ClusterConfig) -> bool:
-    if wanted.backup.backup_recipients:
-        return True
-    kept = wanted.generations.backup_key_generation.all
-    return bool(previous.key_generation) and previous.key_generation not in kept
+def _lost_own(previous: Previous, wanted: ClusterConfig) -> list[str]:
+    """Name the recipients whose identity the stack has and would have no more."""
+    kept = () if wanted.backup.backup_recipients else wanted.generations.backup_key_generation.all
+    if not previous.backup_keys:
+        # A folder of docker-compose, or outputs of long ago: there is one key, and it stays.
+        return [] if kept else list(previous.recipients)
+    return [key for number, key in previous.backup_keys.items() if number not in kept]
+
+
+def _lost_brought(previous: Previous, wanted: ClusterConfig) -> list[str]:
+    return [key for key in previous.recipients if key not in wanted.backup.backup_recipients]
 
 
 def _rotations(previous: Previous, wanted: ClusterConfig) -> Iterator[Problem]:

@@ -50,6 +50,8 @@ BASE_IMAGES: dict[str, str] = {
     "redis-7": "debian:bookworm-slim",
     "valkey-8": "debian:trixie-slim",
 }
+ENGINES = "|".join(BASE_IMAGES)
+RECIPIENT = r"age1[02-9ac-hj-np-z]{58}"
 
 
 @dataclass(frozen=True)
@@ -169,9 +171,7 @@ class Backup:
     backup_s3_region: str = setting("us-east-1", text(r"[a-z0-9-]{1,32}", "an AWS region"))
     backup_s3_access_key_id: str = setting("", text(r"\S*", "an access key id"))
     backup_s3_secret_access_key: str = setting("", text(r"\S*", "a secret key"), secret=True)
-    backup_recipients: tuple[str, ...] = setting(
-        (), words(r"age1[02-9ac-hj-np-z]{58}", "age recipients (age1...)")
-    )
+    backup_recipients: tuple[str, ...] = setting((), words(RECIPIENT, "age recipients (age1...)"))
 
 
 @dataclass(frozen=True)
@@ -283,9 +283,13 @@ class ClusterConfig:
     base_image: str = setting("", text(r"[a-z0-9][A-Za-z0-9._/:@-]*|", "an image's name"))
     # Another date builds the image anew, with Debian's packages as they are that day.
     image_date: str = setting("", day())
-    # What infra.changes refuses goes through where these name it: the engine, the old recipient.
-    allow_engine_change: str = setting("", text(r"redis-8|redis-7|valkey-8|", "an engine"))
-    allow_backup_key_loss: str = setting("", text(r"age1[02-9ac-hj-np-z]{58}|", "an age recipient"))
+    # What infra.changes refuses goes through where these name it: both engines, the old recipients.
+    allow_engine_change: str = setting(
+        "", text(rf"({ENGINES})>({ENGINES})|", "two engines, from and to, such as redis-8>redis-7")
+    )
+    allow_backup_key_loss: str = setting(
+        "", text(rf"{RECIPIENT}(,{RECIPIENT})*|", "age recipients (age1...), commas between")
+    )
     layout: Layout = group(Layout)
     redis: RedisTuning = group(RedisTuning)
     sentinel: SentinelTuning = group(SentinelTuning)

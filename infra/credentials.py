@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 import pulumi_random as random
@@ -136,6 +137,8 @@ class BackupSecrets(pulumi.ComponentResource):
     """
 
     identity: pulumi.Output[str] | None = None
+    # The recipient of each generation that is kept, by its number.
+    by_generation: pulumi.Output[dict[str, str]] | None = None
 
     def __init__(
         self,
@@ -178,6 +181,22 @@ class BackupSecrets(pulumi.ComponentResource):
             pulumi.Output.all(*seeds).apply(lambda made: "\n".join(map(age_identity, made)))
         )
         self.recipients = pulumi.Output.unsecret(seeds[0].apply(lambda s: [age_recipient(s)]))
+        numbers = [str(number) for number in generation.all]
+        self.by_generation = pulumi.Output.unsecret(
+            pulumi.Output.all(*seeds).apply(
+                lambda made: dict(zip(numbers, map(age_recipient, made), strict=True))
+            )
+        )
+
+    @property
+    def outputs(self) -> dict[str, pulumi.Output[Any]]:
+        """Give what the stack says of them; the identity is secret."""
+        own = {"backupIdentity": self.identity, "backupKeys": self.by_generation}
+        return {
+            "backupRecipients": self.recipients,
+            "backupSigner": self.signer,
+            **{name: value for name, value in own.items() if value is not None},
+        }
 
     def _opts(self, number: int) -> pulumi.ResourceOptions:
         # None, not False: then a protected component's children are protected as well.

@@ -90,8 +90,8 @@ def _lost_key(
 
     `secrets` has another one where the file that kept it is no more.
     """
-    lost = wanted.allow_backup_key_loss
-    if wanted.backup.backup_recipients or (lost and lost in previous.recipients):
+    lost = set(wanted.allow_backup_key_loss.split(",")) & set(previous.recipients)
+    if wanted.backup.backup_recipients or lost:
         return
     recipients = secrets.keys(wanted).recipients
     put_back = "put secrets.json back from a copy"

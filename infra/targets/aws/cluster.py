@@ -95,7 +95,6 @@ class RedisHaCluster(pulumi.ComponentResource):
         environment = pulumi.Output.all(
             self._around.place, self._passwords.by_user, self._secrets.keys
         ).apply(lambda known: client_environment(plan, known[0], passwords=known[1], keys=known[2]))
-        made = {"backupIdentity": self._secrets.identity} if self._secrets.identity else {}
         return {
             "nodes": [_described(node) for node in topology.data_nodes],
             "sentinels": [_described(node) for node in topology.sentinels],
@@ -105,9 +104,7 @@ class RedisHaCluster(pulumi.ComponentResource):
             "clientSecurityGroup": self.groups.clients.id,
             "bucket": self.bucket.bucket_name,
             "alarmTopic": self._alarms.topic,
-            "backupRecipients": self._secrets.recipients,
-            "backupSigner": self._secrets.signer,
-            **made,
+            **self._secrets.outputs,
         }
 
     def _open_network(self, args: RedisHaClusterArgs) -> None:

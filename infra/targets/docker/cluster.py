@@ -63,7 +63,6 @@ class Cluster(pulumi.ComponentResource):
             lambda made: host_environment(self._plan, passwords=made[0], keys=made[1])
         )
         monitors = topology.monitors.nodes if self._plan.config.monitoring.monitoring else ()
-        made = {"backupIdentity": self._secrets.identity} if self._secrets.identity else {}
         return {
             "nodes": [_described(node) for node in topology.data_nodes],
             "sentinels": [_described(node) for node in topology.sentinels],
@@ -72,9 +71,7 @@ class Cluster(pulumi.ComponentResource):
             "files": self._files,
             "env": pulumi.Output.secret(environment),
             "ca": self._authority.certificate,
-            "backupRecipients": self._secrets.recipients,
-            "backupSigner": self._secrets.signer,
-            **made,
+            **self._secrets.outputs,
         }
 
     def _make_surroundings(self, root: Path) -> Surroundings:

@@ -13,6 +13,8 @@ OLD, NEW = "age1" + "q" * 58, "age1" + "p" * 58
 OUTPUTS = {
     "plan": {"engine": "redis-8"},
     "sentinels": [{}, {}, {}],
+    "nodes": [{"name": "redis-1", "role": "data", "address": "10.72.0.11", "port": 6379}],
+    "env": {"REDIS_SENTINEL_MASTER": "mymaster"},
     "backupRecipients": [OLD],
     "backupIdentity": "AGE-SECRET-KEY-1HIDDEN",
     "generations": {"backup-key": "1"},
@@ -56,8 +58,13 @@ def with_outputs(state: dict[str, Any]) -> dict[str, Any]:
     ("settings", "reason"),
     [
         ({"engine": "redis-7"}, "redis-7 loads none above 10"),
+        ({"portOffset": "100"}, "redis-1 would be at port 6479 in place of 6379"),
+        ({"masterName": "other"}, "it is mymaster now"),
         ({"engine": "valkey-8"}, "valkey-8 loads none above 11"),
-        ({"backupRecipients": f'["{NEW}"]'}, "the private key that opens the last proven snapshot"),
+        (
+            {"backupRecipients": f'["{NEW}"]'},
+            "the private key that opens the last proven snapshot may be",
+        ),
     ],
 )
 def test_a_change_that_the_data_would_not_survive_is_refused(
@@ -75,7 +82,7 @@ def test_a_change_that_the_data_would_not_survive_is_refused(
     "settings",
     [
         {},
-        {"engine": "redis-7", "allowEngineChange": "redis-7"},
+        {"engine": "redis-7", "allowEngineChange": "redis-8>redis-7"},
         {"backupRecipients": f'["{NEW}"]', "allowBackupKeyLoss": OLD},
     ],
 )

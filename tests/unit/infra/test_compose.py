@@ -277,7 +277,7 @@ def test_a_change_that_would_lose_data_or_the_key_to_it_is_refused(
     assert main([path, "--sentinels", "5", "--quorum", "3"]) == 0
     identity = (tmp_path / "identity.txt").read_text()
     assert main([path, "--engine", "redis-7"]) == 7
-    assert "--allowEngineChange redis-7" in capsys.readouterr().err
+    assert "--allowEngineChange 'redis-8>redis-7'" in capsys.readouterr().err
     assert main([path, "--sentinels", "1", "--quorum", "1"]) == 7
     assert main([path, "--backupRecipients", json.dumps([recipient])]) == 7
     assert f"cat {tmp_path}/identity.txt > old-key.txt" in capsys.readouterr().err
@@ -286,7 +286,10 @@ def test_a_change_that_would_lose_data_or_the_key_to_it_is_refused(
     settings = tmp_path / "settings.yaml"
     settings.write_text(settings.read_text() + "engine: redis-7\n")
     assert main([path]) == 7
-    assert main([path, "--allowEngineChange", "redis-7"]) == 0
+    assert main([path, "--allowEngineChange", "redis-8>redis-7"]) == 0
+    assert main([path]) == 7
+    assert "delete allowEngineChange in settings.yaml" in capsys.readouterr().err
+    assert main([path, "--allowEngineChange", ""]) == 0
 
 
 def test_lost_secrets_take_no_key_to_the_backups_with_them(

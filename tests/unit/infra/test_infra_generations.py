@@ -105,5 +105,11 @@ def test_backups_are_for_the_new_identity_and_the_old_is_kept(first: Graph) -> N
     assert old == first.outputs["backupIdentity"]
     assert new.startswith("AGE-SECRET-KEY-1")
     assert len(both.outputs["backupRecipients"]) == 1
+    (old_recipient,) = first.outputs["backupRecipients"]
+    assert first.outputs["backupKeys"] == {"1": old_recipient}
+    assert both.outputs["backupKeys"] == {
+        "2": both.outputs["backupRecipients"][0],
+        "1": old_recipient,
+    }
     assert first.outputs["backupSigner"] in both.outputs["backupSigner"].split(",")
     assert "backupIdentity" in both.secret_outputs

@@ -162,14 +162,14 @@ def test_secret_outputs_are_secret_and_the_others_hold_none(graph: Graph) -> Non
     assert graph.outputs["backupRecipients"][0].startswith("age1")
     assert open_outputs.keys() == {
         *("nodes", "sentinels", "monitoring", "subnet", "ca", "files"),
-        *("backupRecipients", "backupSigner", "plan", "generations"),
+        *("backupRecipients", "backupKeys", "backupSigner", "plan", "generations"),
     }
 
 
 def test_recipients_of_the_operator_replace_the_stacks_identity() -> None:
     recipient = "age1" + "q" * 58
     graph = record({"backupRecipients": json.dumps([recipient])})
-    assert "backupIdentity" not in graph.outputs
+    assert not {"backupIdentity", "backupKeys"} & graph.outputs.keys()
     assert graph.outputs["backupRecipients"] == [recipient]
     assert not graph.of_type("RandomBytes")
     assert graph.outputs["env"]["REDIS_BACKUP_RECIPIENT"] == recipient
