@@ -39,7 +39,8 @@ class BackupReport:
 class Snapshot:
     """A snapshot in the store; `taken_at` in seconds since 1970, `state` as `list` prints it.
 
-    `program` (`redis` or `valkey`) and its `version` are the server's that wrote it.
+    `program` (`redis` or `valkey`) and its `version` are the server's that wrote it, `recipients`
+    who can open it.
     """
 
     id: str
@@ -48,6 +49,7 @@ class Snapshot:
     note: str = ""
     program: str = ""
     version: str = ""
+    recipients: tuple[str, ...] = ()
 
 
 def ask_backup(settings: Mapping[str, str], environ: Mapping[str, str]) -> BackupReport:
@@ -57,10 +59,14 @@ def ask_backup(settings: Mapping[str, str], environ: Mapping[str, str]) -> Backu
 
 
 def ask_snapshots(
-    settings: Mapping[str, str], environ: Mapping[str, str]
+    settings: Mapping[str, str], environ: Mapping[str, str], *, in_bucket: bool = False
 ) -> tuple[Snapshot, ...] | str:
-    """Run `backup-worker list --json` the same way; a text says why that can't be known."""
-    done = _run("list", settings, environ)
+    """Run `backup-worker list --json` the same way; a text says why that can't be known.
+
+    With `in_bucket` a store on S3 is asked from here where there is no worker to ask.
+    """
+    bucket = in_bucket and settings.get("REDIS_BACKUP_STORE", "").startswith("s3://")
+    done = _run("list", settings, environ, anywhere=bucket)
     return done if isinstance(done, str) else parse_snapshots(done.stdout, done.stderr)
 
 
@@ -76,8 +82,11 @@ def _run(
     environ: Mapping[str, str],
     *,
     seconds: float | None = _SECONDS,
+    anywhere: bool = False,
 ) -> "subprocess.CompletedProcess[str] | str":
-    if not any(settings.get(name) for name in ("REDIS_BACKUP_CONTAINER", "REDIS_BACKUP_STATE")):
+    if not anywhere and not any(
+        settings.get(name) for name in ("REDIS_BACKUP_CONTAINER", "REDIS_BACKUP_STATE")
+    ):
         return "no backup is set up here (REDIS_BACKUP_CONTAINER)"
     program = shutil.which(PROGRAM) or str(Path(sys.executable).with_name(PROGRAM))
     try:
@@ -146,6 +155,7 @@ def _snapshot(fields: Mapping[str, Any]) -> Snapshot:
         str(note),
         program=str(fields.get("engine", "")),
         version=str(fields.get("engine_version", "")),
+        recipients=tuple(map(str, fields.get("recipients") or ())),
     )
 
 

@@ -5,9 +5,12 @@ means that N is used and M accepted besides. A step that needs something done ou
 cluster first has a `gate` that says what.
 """
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Literal
+
+from redis_ha.backup_report import Snapshot
 
 Kind = Literal["users", "certs", "ca", "backup-key"]
 
@@ -53,7 +56,8 @@ _STEPS: dict[Kind, tuple[Step, ...]] = {
         Step(
             _DROP,
             "the stack forgets the old identity, and its signatures are no longer trusted",
-            gate="wait until no backup of before is left in the store, or save the old identity",
+            gate="wait until a backup for the new is proven, and no backup of before is left in "
+            "the store or the old identity is saved",
         ),
     ),
 }
@@ -98,6 +102,22 @@ def waiting_for(kind: Kind, now: str) -> str:
     if not is_under_way(now):
         return ""
     return next((step.gate for step in remaining(kind, now)), "")
+
+
+def drops_backup_key(kind: Kind, step: Step) -> bool:
+    """Say whether a step takes the old identity, which is kept by the stack alone."""
+    return kind == "backup-key" and not is_under_way(step.value)
+
+
+def why_keep(snapshots: Sequence[Snapshot] | str, recipients: Collection[str]) -> str:
+    """Say why the old identity is still needed; empty once the new ones open a proven snapshot."""
+    if isinstance(snapshots, str):
+        return f"which snapshots are proven isn't known: {snapshots}"
+    opened = [one for one in snapshots if recipients and set(recipients) <= set(one.recipients)]
+    if any(one.state == "proven" for one in opened):
+        return ""
+    new = ", ".join(recipients) or "the new identity"
+    return f"no snapshot is proven that {new} opens, of {len(opened)} that it opens"
 
 
 def _span(value: str) -> tuple[int, int]:

@@ -7,12 +7,24 @@ from typing import Any, cast
 import click
 
 from redis_ha.applied import wait_until_applied
+from redis_ha.backup_report import ask_snapshots
 from redis_ha.cli import output, stack_change
 from redis_ha.cli.cluster import json_option
-from redis_ha.rotation import SETTINGS, Kind, Step, to_do, waiting_for
+from redis_ha.errors import ChangeRefused
+from redis_ha.rotation import (
+    SETTINGS,
+    Kind,
+    Step,
+    drops_backup_key,
+    to_do,
+    waiting_for,
+    why_keep,
+)
 from redis_ha.stack import read_outputs, site_of
 
 OPERATION = "rotate the secrets of stack"
+# What the program refuses without: the recipients whose identity may go.
+_ALLOWANCE = "allowBackupKeyLoss"
 
 
 @click.command("rotate", short_help="Rotate passwords, certificates, the CA or the backup keys.")
@@ -31,7 +43,7 @@ def command(
 
     The new is accepted before it is used, and the old until you say that nobody uses it any more:
     the command stops there, tells what to do, and goes on with --finish. One that was interrupted
-    is run again.
+    is run again. The old backup key only goes once a snapshot is proven that the new one opens.
 
     \b
     Examples:
@@ -67,10 +79,34 @@ def _ask() -> None:
 def _take(kind: Kind, step: Step, *, stack: str) -> None:
     """Take one step, and wait until every node has taken it."""
     click.echo(f"{SETTINGS[kind]} {step.value}: {step.does}", err=True)
-    setting = stack_change.set_setting(stack, SETTINGS[kind], step.value)
-    stack_change.perform([setting, stack_change.up(stack)], operation=OPERATION, stack=stack)
+    commands = [
+        stack_change.set_setting(stack, SETTINGS[kind], step.value),
+        stack_change.up(stack),
+    ]
+    if drops_backup_key(kind, step):
+        allowed = stack_change.set_setting(stack, _ALLOWANCE, _to_lose(stack, step))
+        commands = [allowed, *commands, stack_change.remove_setting(stack, _ALLOWANCE)]
+    stack_change.perform(commands, operation=OPERATION, stack=stack)
     outputs = read_outputs(stack)
     wait_until_applied(site_of(stack, outputs, os.environ), outputs.get("files", {}))
+
+
+def _to_lose(stack: str, step: Step) -> str:
+    """Name the recipients whose identity goes; raises ChangeRefused while it is needed."""
+    outputs = read_outputs(stack)
+    recipients = outputs.get("backupRecipients", [])
+    settings = site_of(stack, outputs, os.environ).settings
+    cause = why_keep(ask_snapshots(settings, os.environ, in_bucket=True), recipients)
+    if cause:
+        raise ChangeRefused(
+            operation="drop the old backup key of stack",
+            subject=stack,
+            cause=cause,
+            hint="take one (`backup-worker snapshot`) or wait for its proof (`backup-worker "
+            "status`), then run this again; the old identity is kept until then",
+        )
+    kept = outputs.get("backupKeys", {})
+    return ",".join([kept[n] for n in kept if n != step.value] or recipients)
 
 
 def _say(kind: Kind, todo: list[Step], *, err: bool) -> None:
