@@ -51,6 +51,7 @@ BASE_IMAGES: dict[str, str] = {
     "valkey-8": "debian:trixie-slim",
 }
 ENGINES = "|".join(BASE_IMAGES)
+SAVE_POINT = r"[1-9]\d{0,8} [1-9]\d{0,8}"
 RECIPIENT = r"age1[02-9ac-hj-np-z]{58}"
 
 
@@ -93,7 +94,10 @@ class RedisTuning:
     appendfsync: str = setting("everysec", choice("always", "everysec", "no"))
     save: str = setting(
         "3600 1 300 100 60 10000",
-        text(r"(\d+ \d+)( \d+ \d+)*|", "pairs of seconds and changes such as 3600 1 300 100"),
+        text(
+            rf"({SAVE_POINT})( {SAVE_POINT})*|",
+            "pairs of seconds and changes such as 3600 1 300 100, both from 1 to 999999999",
+        ),
     )
     repl_backlog_size: Size = setting(Size(64 * MiB), size())
     # Redis waits 5 s for more replicas to join a transfer; here they come one at a time.

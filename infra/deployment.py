@@ -9,8 +9,8 @@ from infra.planner import Plan
 def deploy(plan: Plan, *, root: Path) -> dict[str, Any]:
     """Declare the cluster's resources and give the stack's outputs; `root` is the checkout.
 
-    Errors: CredentialsMissing, PackagesMissing, before any resource. A target's SDK is imported
-    only when it is used.
+    Errors: PlanRefused, CredentialsMissing, PackagesMissing, before any resource. A target's SDK is
+    imported only when it is used.
     """
     made = _in_zones(plan, root) if plan.config.target == "aws" else _on_this_host(plan, root)
     generations = plan.config.generations.described()
@@ -19,7 +19,9 @@ def deploy(plan: Plan, *, root: Path) -> dict[str, Any]:
 
 def _on_this_host(plan: Plan, root: Path) -> dict[str, Any]:
     from infra.targets.docker.cluster import Cluster  # noqa: PLC0415
+    from infra.targets.docker.host import require_host  # noqa: PLC0415
 
+    require_host(plan.config.limits)
     return Cluster("redis-ha", plan, root).outputs()
 
 

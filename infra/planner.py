@@ -18,6 +18,8 @@ from infra.zones import zones_of
 SAFE_DOWN_AFTER_MS = 2_000
 # What redis-server, the node's agent and client buffers need beside the data (MiB).
 PROCESS_OVERHEAD_MB = 64
+# src/replication.c: CONFIG_REPL_BACKLOG_MIN_SIZE (bytes); src/server.h: CONFIG_MIN_RESERVED_FDS.
+LEAST_BACKLOG, RESERVED_FILES = 16 * 1024, 32
 HIGHEST_PORT = 65_535
 # The least that a server needs to write what it holds and exit.
 SHUTDOWN_SECONDS = 5
@@ -222,6 +224,31 @@ def _memory(config: ClusterConfig) -> Iterator[Problem]:
         )
 
 
+def _backlog(config: ClusterConfig) -> Iterator[Problem]:
+    backlog = config.redis.repl_backlog_size
+    if backlog.bytes < LEAST_BACKLOG:
+        yield Problem(
+            "replBacklogSize",
+            str(backlog),
+            "Redis refuses 0 and keeps no less than 16kb; a replica that was away for longer than "
+            "the backlog reaches back takes all the data anew",
+            "set it to 16kb or more",
+        )
+
+
+def _clients(config: ClusterConfig) -> Iterator[Problem]:
+    clients, files = config.redis.maxclients, config.limits.max_open_files
+    if clients + RESERVED_FILES > files:
+        yield Problem(
+            "maxclients",
+            str(clients),
+            f"each client takes a file, Redis keeps {RESERVED_FILES} for itself, and a node may "
+            f"open {files}: one that runs refuses the change, one that starts takes fewer clients",
+            f"set it to {files - RESERVED_FILES} or less, or maxOpenFiles to "
+            f"{clients + RESERVED_FILES} or more",
+        )
+
+
 def _io_threads(config: ClusterConfig) -> Iterator[Problem]:
     cpus, threads = float(config.limits.cpus), config.redis.io_threads
     if cpus and threads > max(1.0, cpus):
@@ -324,6 +351,8 @@ RULES: tuple[Rule, ...] = (
     _replicas,
     _ports,
     _memory,
+    _backlog,
+    _clients,
     _io_threads,
     _stop_grace,
     _retention,

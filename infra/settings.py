@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields
 from datetime import date
+from decimal import Decimal
 from difflib import get_close_matches
 from ipaddress import IPv4Network
 from typing import Any, TypeVar
@@ -17,6 +18,8 @@ from infra.errors import ConfigRefused, Problem
 
 T = TypeVar("T")
 
+# Docker's own bound.
+LEAST_CPUS = Decimal("0.01")
 _UNITS = {"gb": 1 << 30, "mb": 1 << 20, "kb": 1 << 10, "": 1}
 
 
@@ -55,12 +58,12 @@ def decimal() -> Parser:
     """Accept a number of CPUs, in its shortest decimal form; 0 is no limit."""
 
     def read(text: str) -> str:
-        if not re.fullmatch(r"\d{1,3}(\.\d{1,9})?", text):
+        if not re.fullmatch(r"\d{1,3}(\.\d{1,9})?", text) or 0 < Decimal(text) < LEAST_CPUS:
             raise ValueError(text)
         whole_part, _, fraction = text.partition(".")
         return str(int(whole_part)) + (f".{fraction.rstrip('0')}" if fraction.rstrip("0") else "")
 
-    return Parser(read, "a number of CPUs such as 2 or 1.5, 0 for no limit")
+    return Parser(read, f"a number of CPUs such as 2 or 1.5, at least {LEAST_CPUS}, 0 for no limit")
 
 
 def day() -> Parser:

@@ -3,10 +3,18 @@
 import itertools
 import json
 import re
+from pathlib import Path
 
 import pytest
 
+from infra.config import ClusterConfig, Limits
+from infra.deployment import deploy
+from infra.errors import PlanRefused
+from infra.planner import make_plan
+from infra.settings import parse
+from infra.targets.docker import host
 from tests.unit.infra.recorded_graph import (
+    REPOSITORY,
     Graph,
     Registered,
     hidden_words,
@@ -81,8 +89,41 @@ def test_values_are_written_as_the_provider_reads_them_back(graph: Graph) -> Non
         assert container.inputs["workingDir"] == "/data"
         uploads = files_of(graph, name)
         assert all(re.fullmatch("0[0-7]{3}", u["permissions"]) for u in uploads)
+
+
+def test_cpus_are_written_in_their_shortest_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host, "docker_cpus", lambda: 8)
     limited = record({"cpus": "4.50"})
     assert limited.containers["redis-1"].inputs["cpus"] == "4.5"
+
+
+def test_more_cpus_than_the_host_has_are_refused_before_anything_is_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plan = make_plan(parse(ClusterConfig, {"cpus": "4.5"}))
+    monkeypatch.setattr(host, "docker_cpus", lambda: 4)
+    # No engine is here: a resource would fail.
+    with pytest.raises(PlanRefused, match=r"cpus = 4.5: the Docker host has 4, .* 4 or less"):
+        deploy(plan, root=REPOSITORY)
+
+
+@pytest.mark.parametrize(("there", "refused"), [(None, 0), (5, 0), (4, 1)])
+def test_a_docker_that_does_not_say_refuses_nothing(there: int | None, refused: int) -> None:
+    assert len(list(host.missing_cpus(Limits(cpus="4.5"), there=there))) == refused
+
+
+@pytest.mark.parametrize(
+    ("answer", "cpus"), [("echo 4", 4), ("echo 0; exit 1", None), ("echo '<no value>'", None)]
+)
+def test_docker_is_asked_how_many_it_has(
+    answer: str, cpus: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "docker").write_text(f"#!/bin/sh\n{answer}\n")
+    (tmp_path / "docker").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    assert host.docker_cpus() == cpus
+    monkeypatch.setenv("PATH", "")
+    assert host.docker_cpus() is None
 
 
 def test_the_image_is_built_from_the_checkout_whenever_its_content_changes(graph: Graph) -> None:

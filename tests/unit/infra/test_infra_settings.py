@@ -100,7 +100,20 @@ def test_a_size_survives_being_written(number: int) -> None:
     assert size().read(str(Size(number))) == Size(number)
 
 
-@given(st.integers(0, 999), st.integers(0, 10**9 - 1))
+@pytest.mark.parametrize("value", ["0.009", "0.000000001", "1000", "-1"])
+def test_fewer_cpus_than_docker_gives_are_refused(value: str) -> None:
+    assert "at least 0.01, 0 for no limit" in problems({"cpus": value})["cpus"]
+    assert parse(ClusterConfig, {"cpus": "0.010"}).limits.cpus == "0.01"
+
+
+@pytest.mark.parametrize("value", ["0 1", "1 0", "3600 1 0 100", "60", "1 9999999999"])
+def test_points_of_saving_that_redis_takes_for_none_are_refused(value: str) -> None:
+    assert "both from 1" in problems({"save": value})["save"]
+    for taken in ("", "1 1", "3600 1 300 100"):
+        assert parse(ClusterConfig, {"save": taken}).redis.save == taken
+
+
+@given(st.integers(0, 999), st.integers(10**7, 10**9 - 1))
 def test_cpus_have_one_form_and_keep_their_value(whole: int, nano: int) -> None:
     shortest = decimal().read(f"{whole}.{nano:09d}")
     assert float(shortest) == pytest.approx(whole + nano / 10**9)
