@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pulumi
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -18,6 +19,7 @@ from infra.config import ClusterConfig
 from infra.deployment import deploy
 from infra.planner import make_plan
 from infra.settings import parse
+from infra.targets.docker import host
 
 ACCOUNT = "123456789012"
 ARN = "arn:aws"
@@ -141,10 +143,14 @@ class Graph:
 
 
 def record(settings: Mapping[str, str]) -> Graph:
-    """Run the program with these settings, providers answered by the recorder."""
-    return record_program(
-        lambda: deploy(make_plan(parse(ClusterConfig, settings)), root=REPOSITORY)
-    )
+    """Run the program with these settings, providers answered by the recorder.
+
+    How many CPUs this host has is not asked: the graph is the same on each.
+    """
+    with patch.object(host, "docker_cpus", return_value=None):
+        return record_program(
+            lambda: deploy(make_plan(parse(ClusterConfig, settings)), root=REPOSITORY)
+        )
 
 
 def record_program(declare: Callable[[], Mapping[str, Any]]) -> Graph:
