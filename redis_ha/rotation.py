@@ -117,7 +117,7 @@ def why_keep(snapshots: Sequence[Snapshot] | str, recipients: Collection[str]) -
     if any(one.state == "proven" for one in opened):
         return ""
     new = ", ".join(recipients) or "the new identity"
-    return f"no snapshot is proven that {new} opens, of {len(opened)} that it opens"
+    return f"of the {len(opened)} snapshots that {new} opens none is proven"
 
 
 def _span(value: str) -> tuple[int, int]:

@@ -111,7 +111,7 @@ def test_the_old_key_stays_while_the_new_one_opens_nothing_proven(
     stack.hold(*(snapshot(*each) for each in held))
     assert finish() == 7
     said = capsys.readouterr().err
-    assert f"no snapshot is proven that {NEW} opens" in said
+    assert f"that {NEW} opens none is proven" in said
     assert "`backup-worker snapshot`" in said
     assert stack.config == {"backupKeyGeneration": "2+1"}
 
