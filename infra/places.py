@@ -10,10 +10,10 @@ from typing import Any, Literal
 
 from infra.config import ClusterConfig
 from infra.errors import Problem
-from infra.topology import Topology, arrange
+from infra.topology import NETWORK, Topology, arrange
 
 _REASON = (
-    "addresses and names are the cluster's identity: by them its nodes, sentinels and clients "
+    "addresses and names are the cluster's identity, by which its nodes, sentinels and clients "
     "know each other"
 )
 _MOVE = (
@@ -21,7 +21,7 @@ _MOVE = (
     "`pulumi destroy` first"
 )
 # What decides the nodes' addresses, by target.
-_NETWORK = {"docker": "subnet", "aws": "nodeHost, vpcCidr or subnetCidrs"}
+_NETWORK_SETTINGS = {"docker": "subnet", "aws": "nodeHost, vpcCidr or subnetCidrs"}
 _NONE = '""'
 _Part = Literal["address", "port", "container"]
 
@@ -38,11 +38,12 @@ class Place:
 
 @dataclass(frozen=True)
 class Identity:
-    """What a cluster that is there is known by; empty what isn't known of it."""
+    """What a cluster that is there is known by; empty, a prefix None, what isn't known of it."""
 
     places: tuple[Place, ...] = ()
     subnet: str = ""
     master_name: str = ""
+    name_prefix: str | None = None
 
 
 def read_identity(outputs: Mapping[str, Any]) -> Identity:
@@ -56,6 +57,7 @@ def read_identity(outputs: Mapping[str, Any]) -> Identity:
         ),
         subnet=str(outputs.get("subnet", "")),
         master_name=str((outputs.get("env") or {}).get("REDIS_SENTINEL_MASTER", "")),
+        name_prefix=(outputs.get("plan") or {}).get("namePrefix"),
     )
 
 
@@ -63,7 +65,8 @@ def identity_of(topology: Topology, *, master_name: str) -> Identity:
     """Give what a planned cluster will be known by."""
     nodes = (*topology.data_nodes, *topology.sentinels)
     places = tuple(Place(node.name, node.host, node.port, node.container) for node in nodes)
-    return Identity(places, str(topology.subnet), master_name)
+    prefix = topology.network.removesuffix(NETWORK)
+    return Identity(places, str(topology.subnet), master_name, prefix)
 
 
 def identity_changes(before: Identity, wanted: ClusterConfig) -> Iterator[Problem]:
@@ -72,7 +75,7 @@ def identity_changes(before: Identity, wanted: ClusterConfig) -> Iterator[Proble
     stay = [(was, now[was.name]) for was in before.places if was.name in now]
     yield from _offset(stay, wanted)
     yield from _network(before, stay, wanted)
-    yield from _prefix(stay, wanted)
+    yield from _prefix(before, stay, wanted)
     name = wanted.sentinel.master_name
     if before.master_name and before.master_name != name:
         yield _problem("masterName", name, f"it is {before.master_name} now", before.master_name)
@@ -97,13 +100,20 @@ def _network(before: Identity, stay: _Pairs, wanted: ClusterConfig) -> Iterator[
         return
     for was, to_be in _first_moved(stay, "address"):
         told = f"{was.name} would be at {to_be.address} in place of {was.address}"
-        yield _problem(_NETWORK[wanted.target], to_be.address, told, f"what gives {was.address}")
+        yield _problem(
+            _NETWORK_SETTINGS[wanted.target], to_be.address, told, f"what gives {was.address}"
+        )
 
 
-def _prefix(stay: _Pairs, wanted: ClusterConfig) -> Iterator[Problem]:
+def _prefix(before: Identity, stay: _Pairs, wanted: ClusterConfig) -> Iterator[Problem]:
+    """Refuse other names; outputs of long ago tell the prefix by the containers alone."""
     prefix = wanted.layout.name_prefix
+    if before.name_prefix is not None and before.name_prefix != prefix:
+        told = f"{before.name_prefix}{NETWORK} would become {prefix}{NETWORK}, without its data"
+        yield _problem("namePrefix", prefix or _NONE, told, before.name_prefix)
+        return
     for was, to_be in _first_moved(stay, "container"):
-        told = f"{was.container} would become {to_be.container}, beside the data that it leaves"
+        told = f"{was.container} would become {to_be.container}, without its data"
         yield _problem("namePrefix", prefix or _NONE, told, was.container.removesuffix(was.name))
 
 
@@ -114,4 +124,4 @@ def _first_moved(stay: _Pairs, part: _Part) -> _Pairs:
 
 
 def _problem(setting: str, value: str, told: str, back: str) -> Problem:
-    return Problem(setting, value, f"{told}: {_REASON}", f"set it back to {back or _NONE}; {_MOVE}")
+    return Problem(setting, value, f"{told}; {_REASON}", f"set it back to {back or _NONE}; {_MOVE}")

@@ -59,6 +59,7 @@ class Plan:
         """Give the plan as plain values, for the stack's output of that name."""
         return {
             "engine": self.config.engine,
+            "namePrefix": self.config.layout.name_prefix,
             "quorum": self.config.sentinel.quorum,
             "downAfterMs": self.config.sentinel.down_after_ms,
             "faults": [

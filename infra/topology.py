@@ -10,6 +10,8 @@ from infra.zones import hosts_of
 
 Role = Literal["data", "sentinel", "worker", "monitoring"]
 
+# What a cluster is called, after its prefix.
+NETWORK = "redis-ha"
 DATA_PORT = 6379
 SENTINEL_PORT = 26379
 SCRATCH_PORT = 6390
@@ -87,7 +89,7 @@ def lay_out(layout: Layout) -> Topology:
 
     offset = layout.port_offset
     return Topology(
-        network=f"{layout.name_prefix}redis-ha",
+        network=f"{layout.name_prefix}{NETWORK}",
         subnet=layout.subnet,
         gateway=str(layout.subnet.network_address + GATEWAY_HOST),
         data_nodes=tuple(

@@ -64,6 +64,10 @@ def test_a_machine_in_a_zone_keeps_its_address() -> None:
     }
     before = read_identity(outputs)
     assert refused(before, **AWS) == {}
+    # Its volumes, secrets and bucket bear the prefix, which no node's place says.
+    named = read_identity({**outputs, "plan": {"namePrefix": ""}})
+    assert refused(named, **AWS) == {}
+    assert list(refused(named, **AWS, namePrefix="two-")) == ["namePrefix = two-"]
     (setting,) = refused(before, **AWS, nodeHost="12")
     assert setting == "nodeHost, vpcCidr or subnetCidrs = 10.72.0.12"
 
@@ -81,7 +85,9 @@ def test_a_stacks_outputs_say_what_it_is_known_by() -> None:
         "subnet": "172.28.0.0/24",
         "env": {"REDIS_SENTINEL_MASTER": "mymaster", "REDIS_PASSWORD": "hidden"},
     }
-    assert read_previous(outputs).identity == identity()
+    assert read_previous(outputs | {"plan": plan.output()}).identity == identity()
+    before = read_identity(outputs)
+    assert list(refused(before, namePrefix="two-")) == ["namePrefix = two-"]
     assert "hidden" not in repr(read_previous(outputs))
 
 
