@@ -10,7 +10,7 @@ from ipaddress import IPv4Address
 from typing import cast
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
@@ -83,27 +83,34 @@ def issue(authority: Pair, node: Node, times: Certificates, *, now: datetime) ->
     return _pair(builder.sign(signing, SHA256()), key)
 
 
-def lasts(pair: Pair, times: Certificates, *, now: datetime) -> bool:
-    """Say whether a certificate can be read and isn't due for renewal."""
+def check(pair: Pair) -> None:
+    """See that a certificate and its key can be read and belong together. Errors: ValueError."""
+    certificate = x509.load_pem_x509_certificate(pair.certificate.encode())
     try:
-        certificate = x509.load_pem_x509_certificate(pair.certificate.encode())
-    except ValueError:
-        return False
+        key = load_pem_private_key(pair.private_key.encode(), None)
+    except (TypeError, UnsupportedAlgorithm) as error:
+        raise ValueError("a private key can't be read") from error
+    if key.public_key() != certificate.public_key():
+        raise ValueError("a private key is not its certificate's")
+
+
+def lasts(pair: Pair, times: Certificates, *, now: datetime) -> bool:
+    """Say whether a certificate isn't due for renewal."""
+    certificate = x509.load_pem_x509_certificate(pair.certificate.encode())
     left = certificate.not_valid_after_utc - now
     return left > timedelta(hours=times.certificate_renewal_hours)
 
 
 def serves(pair: Pair, node: Node, *, authority: Pair) -> bool:
-    """Say whether a pair that can be read is the authority's, whole, and for this node."""
+    """Say whether a pair is the authority's and for this node."""
     certificate = x509.load_pem_x509_certificate(pair.certificate.encode())
     issuer = x509.load_pem_x509_certificate(authority.certificate.encode())
     try:
         certificate.verify_directly_issued_by(issuer)
-        key = load_pem_private_key(pair.private_key.encode(), None)
         extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     except (InvalidSignature, ValueError, x509.ExtensionNotFound):
         return False
-    return key.public_key() == certificate.public_key() and list(extension.value) == _names(node)
+    return list(extension.value) == _names(node)
 
 
 def _dated(

@@ -23,6 +23,9 @@ ENV_FILE = ".env.redis-ha"
 NODES, IMAGE = "nodes", "image"
 PRIVATE, SHARED, OPEN = 0o600, 0o440, 0o644
 IGNORED = "\n".join(["settings.yaml", "secrets.json", "identity.txt", ENV_FILE, NODES, ""])
+DAMAGED = (ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError)
+ACCESS = "see who may read and write there, or name another folder"
+PUT_BACK = "put secrets.json back from a copy"
 SETTINGS_HEAD = """\
 # The settings of this cluster, as options of `redis-ha compose` left them; secret ones (such as
 # backupS3SecretAccessKey) are written here by hand. Run the command again after a change.
@@ -59,7 +62,7 @@ class Folder:
 
     def read_secrets(self) -> Secrets | None:
         """Give the secrets of the last run, None before the first. Errors: FolderUnusable."""
-        with self._about("read", self.path / "secrets.json") as path:
+        with self._about("read", self.path / "secrets.json", hint=PUT_BACK) as path:
             return read_secrets(path.read_text()) if path.exists() else None
 
     def read_written(self) -> Previous:
@@ -141,12 +144,12 @@ class Folder:
             yield
 
     @contextmanager
-    def _about(self, operation: str, path: Path) -> Iterator[Path]:
+    def _about(self, operation: str, path: Path, *, hint: str = ACCESS) -> Iterator[Path]:
         try:
             yield path
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
+        except (OSError, *DAMAGED) as error:
             cause = error.strerror if isinstance(error, OSError) else _damage(error)
-            hint = "see who may read and write there, or name another folder"
+            hint = ACCESS if isinstance(error, OSError) else hint
             raise FolderUnusable(f"{operation} {path}: {cause}; {hint}") from error
 
     def _enter(self, folder: Path) -> None:

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from infra.acl import USER_NAMES
-from infra.compose.certificates import Pair, issue, lasts, make_authority, serves
+from infra.compose.certificates import Pair, check, issue, lasts, make_authority, serves
 from infra.config import ClusterConfig
 from infra.keys import age_identity, age_recipient, signer_of
 from infra.rendering import BackupKeys
@@ -57,10 +57,22 @@ class Secrets:
 
 
 def read_secrets(text: str) -> Secrets:
-    """Read what `write_secrets` wrote. Errors: ValueError, KeyError, TypeError."""
-    kept: dict[str, Any] = json.loads(text)
-    pairs = {name: Pair(**pair) for name, pair in kept["pairs"].items()}
-    return Secrets(**{**kept, "authority": Pair(**kept["authority"]), "pairs": pairs})
+    """Read what `write_secrets` wrote, and see that all of it is usable.
+
+    What is damaged is never made anew in silence: whoever runs would refuse the new one.
+    Errors: ValueError, KeyError, TypeError, AttributeError.
+    """
+    found: dict[str, Any] = json.loads(text)
+    pairs = {name: Pair(**pair) for name, pair in found["pairs"].items()}
+    kept = Secrets(**{**found, "authority": Pair(**found["authority"]), "pairs": pairs})
+    for pair in (kept.authority, *pairs.values()):
+        check(pair)
+    load_pem_private_key(kept.signing_key.encode(), None)
+    if len(base64.b64decode(kept.seed, validate=True)) != SEED_BYTES:
+        raise ValueError("the seed has another length")
+    if not all(isinstance(each, str) and each for each in kept.passwords.values()):
+        raise ValueError("a password is missing")
+    return kept
 
 
 def write_secrets(kept: Secrets) -> str:

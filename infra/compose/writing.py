@@ -9,7 +9,7 @@ from pathlib import Path
 from infra.changes import Previous, forbidden_changes
 from infra.compose.contents import contents
 from infra.compose.document import Surroundings, document, write_document
-from infra.compose.folder import COMPOSE_FILE, IMAGE, NODES, Folder
+from infra.compose.folder import COMPOSE_FILE, IMAGE, NODES, PUT_BACK, Folder
 from infra.compose.secrets import Secrets, complete
 from infra.config import ClusterConfig
 from infra.containers import Container, members, monitors
@@ -48,9 +48,11 @@ def write_folder(
     previous = folder.read_written()
     containers = (*members(plan), *monitors(plan))
     certified = tuple(each.node for each in containers if each.certified)
-    secrets = complete(folder.read_secrets(), plan.config, certified, now=now)
+    kept = folder.read_secrets()
+    secrets = complete(kept, plan.config, certified, now=now)
     if problems := [
         *forbidden_changes(previous, plan.config),
+        *_lost_secrets(previous, plan.config, kept),
         *_lost_key(previous, plan.config, secrets, found=folder.read_identity()),
     ]:
         raise ChangeRefused(problems)
@@ -83,6 +85,25 @@ def _write_all(
     folder.write_document(write_document(document(plan, around), name=COMPOSE_FILE))
 
 
+def _lost_secrets(
+    previous: Previous, wanted: ClusterConfig, kept: Secrets | None
+) -> Iterator[Problem]:
+    """Refuse to make passwords and an authority anew that were made before: nobody would know them.
+
+    Of a key of the folder's own `_lost_key` tells, and how it may go.
+    """
+    own_key = previous.generated and not wanted.backup.backup_recipients
+    if kept or not previous.engine or own_key:
+        return
+    yield Problem(
+        "secrets.json",
+        "missing",
+        "all passwords and the certificate authority would be new, and what runs would refuse them",
+        f"{PUT_BACK}; to begin anew on purpose, take the containers away (`docker-compose down`) "
+        "and delete written.json",
+    )
+
+
 def _lost_key(
     previous: Previous, wanted: ClusterConfig, secrets: Secrets, *, found: str
 ) -> Iterator[Problem]:
@@ -94,7 +115,6 @@ def _lost_key(
     if wanted.backup.backup_recipients or lost:
         return
     recipients = secrets.keys(wanted).recipients
-    put_back = "put secrets.json back from a copy"
     if previous.generated and not set(recipients) & set(previous.recipients):
         opened = ", ".join(previous.recipients)
         yield Problem(
@@ -102,7 +122,7 @@ def _lost_key(
             "missing, or not the last run's",
             f"the key that opens the backups of {opened} would be replaced, and what runs would "
             "refuse the new passwords",
-            f"{put_back}; or, if those backups may go, `pulumi config set allowBackupKeyLoss "
+            f"{PUT_BACK}; or, if those backups may go, `pulumi config set allowBackupKeyLoss "
             f"{previous.recipients[0]}`",
         )
     elif found.strip() and secrets.identity not in found.split():
@@ -110,7 +130,7 @@ def _lost_key(
             "identity.txt",
             "of other secrets",
             "it opens the backups that were made with it, and would be overwritten",
-            f"{put_back}; or move identity.txt to where you keep such keys",
+            f"{PUT_BACK}; or move identity.txt to where you keep such keys",
         )
 
 

@@ -5,6 +5,7 @@ import shlex
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from itertools import pairwise
@@ -317,6 +318,74 @@ def test_lost_secrets_take_no_key_to_the_backups_with_them(
     # It was said of that key alone.
     secrets.unlink()
     assert main([path]) == 7
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_lost_secrets_lock_nobody_out(
+    allowed: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The key to the backups is the operator's, but passwords and authority are the folder's."""
+    path, recipient = str(tmp_path), "age1" + "q" * 58
+    assert main([path, "--backupRecipients", json.dumps([recipient])]) == 0
+    ca, files = (tmp_path / "ca.crt").read_text(), node_files(tmp_path)
+    secrets = tmp_path / "secrets.json"
+    secrets.rename(tmp_path / "copy")
+    assert main([path, *(["--allowBackupKeyLoss", recipient] if allowed else [])]) == 7
+    said = capsys.readouterr().err
+    assert "put secrets.json back from a copy" in said
+    assert "to begin anew on purpose" in said
+    assert not secrets.exists()
+    assert ((tmp_path / "ca.crt").read_text(), node_files(tmp_path)) == (ca, files)
+    # As it says: once on purpose, everything is new.
+    (tmp_path / "written.json").unlink()
+    assert main([path]) == 0
+    assert (tmp_path / "ca.crt").read_text() != ca
+
+
+def test_an_own_key_that_goes_takes_no_lost_passwords_with_it(tmp_path: Path) -> None:
+    path, given = str(tmp_path), json.dumps(["age1" + "q" * 58])
+    assert main([path]) == 0
+    (recipient,) = json.loads((tmp_path / "written.json").read_text())["recipients"]
+    (tmp_path / "secrets.json").unlink()
+    assert main([path, "--backupRecipients", given, "--allowBackupKeyLoss", recipient]) == 7
+
+
+DAMAGES: dict[str, Callable[[dict[str, Any]], None]] = {
+    "authority": lambda kept: kept["authority"].update(certificate="cut off"),
+    "key": lambda kept: kept["authority"].update(
+        private_key=kept["pairs"]["redis-1"]["private_key"]
+    ),
+    "no-key": lambda kept: kept["authority"].update(private_key=""),
+    "pair": lambda kept: kept["pairs"]["redis-1"].update(certificate=""),
+    "not-text": lambda kept: kept["pairs"]["redis-1"].update(certificate=None),
+    "password": lambda kept: kept["passwords"].update(app=""),
+    "seed": lambda kept: kept.update(seed="AAAA"),
+    "signing": lambda kept: kept.update(signing_key="none"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_what_of_the_secrets_is_damaged_is_not_made_anew(
+    damage: Callable[[dict[str, Any]], None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path)
+    ca, secrets = (tmp_path / "ca.crt").read_text(), tmp_path / "secrets.json"
+    kept = json.loads(secrets.read_text())
+    damage(kept)
+    secrets.write_text(json.dumps(kept))
+    assert main([str(tmp_path)]) == 1
+    said = capsys.readouterr().err
+    assert "secrets.json: it is damaged" in said
+    assert "put secrets.json back from a copy" in said
+    assert (tmp_path / "ca.crt").read_text() == ca
+    assert json.loads(secrets.read_text()) == kept
+
+
+def test_an_authority_that_is_due_is_replaced_with_all_that_it_signed(tmp_path: Path) -> None:
+    write(tmp_path, caValidityHours="87600")
+    before = (tmp_path / "ca.crt").read_text()
+    write(tmp_path, now=NOW + timedelta(hours=87_600 - 720 + 1))
+    assert (tmp_path / "ca.crt").read_text() != before
 
 
 def test_a_key_of_other_secrets_is_not_overwritten(
