@@ -1,10 +1,11 @@
 """The folder that `redis-ha compose` writes: read back, and written whole file by file."""
 
+import fcntl
 import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,9 @@ from infra.targets.docker.context import context_files, context_hash
 
 COMPOSE_FILE = "docker-compose.redis-ha.yml"
 ENV_FILE = ".env.redis-ha"
-NODES, IMAGE = "nodes", "image"
+NODES, IMAGE, LOCK = "nodes", "image", ".lock"
 PRIVATE, SHARED, OPEN = 0o600, 0o440, 0o644
-IGNORED = "\n".join(["settings.yaml", "secrets.json", "identity.txt", ENV_FILE, NODES, ""])
+IGNORED = "\n".join(["settings.yaml", "secrets.json", "identity.txt", ENV_FILE, NODES, LOCK, ""])
 DAMAGED = (ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError)
 ACCESS = "see who may read and write there, or name another folder"
 PUT_BACK = "put secrets.json back from a copy"
@@ -53,6 +54,37 @@ class Folder:
     @property
     def written(self) -> Path:
         return self.path / "written.json"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other runs out; a folder that is new stays only if something is written into it.
+
+        Errors: FolderUnusable.
+        """
+        new = not self.path.exists()
+        with self._about("lock", self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            self._take(descriptor)
+            yield
+        finally:
+            if new:
+                self._forget()
+            os.close(descriptor)
+
+    def _take(self, descriptor: int) -> None:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            hint = "wait until it has ended"
+            raise FolderUnusable(f"lock {self.path}: another run is writing; {hint}") from error
+
+    def _forget(self) -> None:
+        if [each.name for each in self.path.iterdir()] == [LOCK]:
+            with suppress(OSError):
+                (self.path / LOCK).unlink()
+                self.path.rmdir()
 
     def read_settings(self) -> dict[str, str]:
         """Give the settings of the last run. Errors: FolderUnusable."""

@@ -43,6 +43,13 @@ def write_folder(
     if not (root / "node" / "Dockerfile").is_file():
         hint = "run it from a checkout: pip install --editable ."
         raise FolderUnusable(f"read {root / 'node'}: the image's Dockerfile is not there; {hint}")
+    with folder.locked():
+        return _write_locked(folder, changed, root=root, now=now)
+
+
+def _write_locked(
+    folder: Folder, changed: Mapping[str, str], *, root: Path, now: datetime
+) -> Written:
     settings = {**folder.read_settings(), **changed}
     plan = make_plan(parse(ClusterConfig, settings))
     previous = folder.read_written()

@@ -415,6 +415,22 @@ def test_a_damaged_folder_is_told_and_left(
     assert (tmp_path / "secrets.json").read_text() == '{"passwords":'
 
 
+def test_of_two_runs_at_once_the_second_is_sent_away(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = Folder(tmp_path / "made", GROUP)
+    with folder.locked():
+        assert main([str(folder.path)]) == 1
+        assert "another run is writing" in capsys.readouterr().err
+        assert [path.name for path in folder.path.iterdir()] == [".lock"]
+    assert not folder.path.exists(), "nobody wrote"
+    assert main([str(folder.path)]) == 0
+    assert ".lock" in (folder.path / ".gitignore").read_text().split()
+    with folder.locked():
+        assert main([str(folder.path), "--ioThreads", "2"]) == 1
+    assert "ioThreads" not in (folder.path / "settings.yaml").read_text()
+
+
 def test_the_command_hands_everything_on(tmp_path: Path) -> None:
     folder = tmp_path / "made"
     command = [sys.executable, "-m", "redis_ha", "compose", str(folder)]
