@@ -13,7 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from infra.compose.folder import COMPOSE_FILE, Folder
+from infra.compose.folder import COMPOSE_FILE, ROLL_FILE, Folder
+from infra.compose.rolling import farewell
 from infra.compose.writing import Written, write_folder
 from infra.config import Aws, ClusterConfig, Generations
 from infra.errors import ConfigRefused, InfraError, Refused
@@ -22,16 +23,19 @@ from infra.settings import Described, described
 ROOT = Path(__file__).resolve().parents[2]
 # A stack's alone: here there is one target, and what was made once is kept.
 LEFT_OUT = {"target", *(each.name for group in (Aws, Generations) for each in described(group))}
+FORGOTTEN = "then `sh roll.sh`, and two minutes for those that left to be forgotten"
 DESCRIPTION = """\
 Write what docker-compose needs to run the cluster: docker-compose.redis-ha.yml, the nodes'
 configuration, passwords, certificates, and the image's sources. The same plan, files and
 hardening as `pulumi up` with the Docker target. Settings are kept in DIRECTORY/settings.yaml,
-and options change them; run it again at any time. Nothing is started.
+and options change them; run it again at any time. Nothing is started, and what runs stays as
+it is until roll.sh, which is written too, replaces it, one container after another.
 
 Examples:
   redis-ha compose
   redis-ha compose /srv/redis-ha --downAfterMs 3000 --maxmemory 1gb --nodeMemoryMb 2304
   cd redis-ha-compose && docker-compose -f docker-compose.redis-ha.yml up -d && redis-ha status
+  redis-ha compose --ioThreads 4 && sh redis-ha-compose/roll.sh
 
 Exit codes: 0 written, 1 the folder can't be used, 2 wrong use or setting, 7 refused as unsafe."""
 
@@ -81,6 +85,7 @@ def main(words: Sequence[str]) -> int:
 def in_our_words(text: str, folder: Folder) -> str:
     """Say with options and files what the planner says with Pulumi's commands."""
     text = re.sub(r"pulumi stack output [^`>]*backupIdentity", f"cat {folder.identity}", text)
+    text = re.sub(r"`redis-ha scale` waits[^)]*", FORGOTTEN, text)
     text = re.sub(r"pulumi config set --secret (\w+)", r"write \1 into settings.yaml", text)
     down = f"`docker-compose -f {COMPOSE_FILE} down --volumes`"
     text = text.replace("make a second stack", "write a second folder")
@@ -100,8 +105,7 @@ def _summary(folder: Folder, written: Written) -> str:
         written.plan.summary(),
         f"wrote {folder.path / COMPOSE_FILE}: {written.services} services",
         "",
-        f"  cd {folder.path}",
-        f"  docker-compose -f {COMPOSE_FILE} up -d     # or: docker compose",
+        *(_start(folder) if written.first else _change(folder, written)),
         "  redis-ha status                # in that folder, which holds .env.redis-ha",
     ]
     if written.identity:
@@ -109,10 +113,30 @@ def _summary(folder: Folder, written: Written) -> str:
     return "\n".join([*lines, ""])
 
 
+def _start(folder: Folder) -> list[str]:
+    return [
+        f"  cd {folder.path}",
+        f"  docker-compose -f {COMPOSE_FILE} up -d     # or: docker compose",
+    ]
+
+
+def _change(folder: Folder, written: Written) -> list[str]:
+    """Say that nothing has happened yet, who leaves, and what brings it about."""
+    lines = ["What runs stays as it is until roll.sh brings the change, one after another:", ""]
+    if written.leave:
+        names = ", ".join(member.name for member in written.leave)
+        stops = [f"  {farewell(member)}" for member in written.leave]
+        told = "Who leaves is stopped by roll.sh, sentinels after the others were replaced:"
+        lines = [f"No more wanted: {names}. {told}", *stops, "", *lines]
+    return [*lines, f"  cd {folder.path}", f"  sh {ROLL_FILE}     # `up -d` may stop all at once"]
+
+
 def _document(folder: Folder, written: Written) -> str:
     made = {
         "file": str(folder.path / COMPOSE_FILE),
         "services": written.services,
+        "leave": [member.name for member in written.leave],
+        "next": "up" if written.first else ROLL_FILE,
         "identity": str(folder.identity) if written.identity else None,
         "plan": written.plan.output(),
     }

@@ -30,7 +30,8 @@ from infra.topology import Topology
 NETWORK = "redis-ha"
 HEAD = """\
 # Written by `redis-ha compose`: run that again to change it. No secret is in here.
-# Up, in order and each when the one before is healthy: docker-compose -f {name} up -d
+# The first time: docker-compose -f {name} up -d
+# A change of what runs, one after another: sh roll.sh
 """
 
 
@@ -39,7 +40,8 @@ class Surroundings:
     """What the plan doesn't say: images by stage, how they are built, and each node's files.
 
     `digests` tell contents apart by node. `group` is the host's group that may read the files;
-    `files` is the folder that holds a folder of them for each node, `context` the image's.
+    `files` is the folder that holds, for each node, one for each of its digests; `context` the
+    image's.
     """
 
     images: Mapping[str, str]
@@ -122,7 +124,8 @@ def _where_wanted(what: Container) -> dict[str, Any]:
 
 def _volumes(what: Container, around: Surroundings) -> list[str]:
     named = [f"{volume_name(what.node, purpose)}:{path}" for path, purpose in what.volumes.items()]
-    return [*named, f"{around.files}/{what.node.name}:{PATHS.config}:ro"]
+    own = f"{around.files}/{what.node.name}/{around.digests[what.node.name]}"
+    return [*named, f"{own}:{PATHS.config}:ro"]
 
 
 def _healthcheck(what: Container) -> dict[str, Any]:

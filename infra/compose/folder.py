@@ -4,7 +4,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from infra.changes import Previous
+from infra.compose.rolling import Member, may_run
 from infra.compose.secrets import Secrets, read_secrets, write_secrets
 from infra.errors import FolderUnusable
 from infra.places import Identity, Place
@@ -20,6 +21,7 @@ from infra.stack_file import as_texts
 from infra.targets.docker.context import context_files, context_hash
 
 COMPOSE_FILE = "docker-compose.redis-ha.yml"
+ROLL_FILE = "roll.sh"
 ENV_FILE = ".env.redis-ha"
 NODES, IMAGE, LOCK = "nodes", "image", ".lock"
 PRIVATE, SHARED, OPEN = 0o600, 0o440, 0o644
@@ -104,6 +106,14 @@ class Folder:
                 return Previous()
             return _previous(json.loads(path.read_text()))
 
+    def read_running(self) -> tuple[Member, ...]:
+        """Give who of the earlier runs may run; empty before the first. Errors: FolderUnusable."""
+        with self._about("read", self.path / "running.json") as path:
+            known = json.loads(path.read_text()) if path.exists() else []
+            nodes = self.path / NODES
+            folders = {each.name for each in nodes.iterdir()} if nodes.exists() else set()
+            return may_run([Member(**each) for each in known], folders)
+
     def read_identity(self) -> str:
         """Give what is in the file of the key to the backups, "" where there is none.
 
@@ -114,7 +124,6 @@ class Folder:
 
     def write_kept(self, settings: Mapping[str, str], secrets: Secrets, *, made: Previous) -> None:
         """Write what the next run needs, before anything that is made of it."""
-        self.path.mkdir(parents=True, exist_ok=True)
         ignore = self.path / ".gitignore"
         if not ignore.exists():
             self._write(ignore, IGNORED, OPEN)
@@ -133,18 +142,26 @@ class Folder:
         else:
             self._write(self.identity, f"{identity}\n", PRIVATE)
 
-    def write_nodes(self, files: Mapping[str, Mapping[str, str]]) -> None:
-        """Write each node's files; a node that is no more loses its folder."""
+    def write_running(self, members: Sequence[Member]) -> None:
+        """Write who may run from now on."""
+        text = json.dumps([asdict(member) for member in members], indent=1) + "\n"
+        self._write(self.path / "running.json", text, OPEN)
+
+    def write_nodes(
+        self, files: Mapping[str, Mapping[str, str]], digests: Mapping[str, str]
+    ) -> None:
+        """Write each node's files into a folder of its own for each state of them.
+
+        What runs keeps the files that it began with; roll.sh removes them after it was replaced.
+        """
         nodes = self.path / NODES
         nodes.mkdir(mode=0o700, exist_ok=True)
         nodes.chmod(0o700)
-        for stale in nodes.iterdir():
-            if stale.name not in files:
-                shutil.rmtree(stale)
         for node, texts in files.items():
             self._enter(nodes / node)
+            self._enter(nodes / node / digests[node])
             for name, text in texts.items():
-                path = nodes / node / name
+                path = nodes / node / digests[node] / name
                 self._enter(path.parent)
                 self._write(path, text, SHARED)
 
@@ -164,6 +181,11 @@ class Folder:
     def write_environment(self, text: str) -> None:
         """Write the settings for commands on this host."""
         self._write(self.path / ENV_FILE, text, PRIVATE)
+
+    def write_roll(self, steps: str) -> None:
+        """Write the script that goes through a change step by step."""
+        text = Path(__file__).with_name(ROLL_FILE).read_text()
+        self._write(self.path / ROLL_FILE, text + steps, OPEN)
 
     def write_document(self, text: str) -> None:
         """Write docker-compose's file, the last of all."""

@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from infra.changes import Previous, forbidden_changes
 from infra.compose.contents import contents
 from infra.compose.document import Surroundings, document, write_document
 from infra.compose.folder import COMPOSE_FILE, IMAGE, NODES, PUT_BACK, Folder
+from infra.compose.rolling import Member, count_sentinels, leaving, member_of, steps
 from infra.compose.secrets import Secrets, complete
 from infra.config import ClusterConfig
 from infra.containers import Container, members, monitors
@@ -25,11 +26,16 @@ from infra.targets.docker.context import build_args, context_hash, image_name
 
 @dataclass(frozen=True)
 class Written:
-    """What was written: the plan, how many services, and whether the folder holds the identity."""
+    """What was written: the plan, how many services, and whether the folder holds the identity.
+
+    It is the `first` where no run was before; `leave` are who may run and are no more wanted.
+    """
 
     plan: Plan
     services: int
     identity: bool
+    first: bool
+    leave: tuple[Member, ...]
 
 
 def write_folder(
@@ -52,44 +58,57 @@ def _write_locked(
 ) -> Written:
     settings = {**folder.read_settings(), **changed}
     plan = make_plan(parse(ClusterConfig, settings))
-    previous = folder.read_written()
+    previous, running = folder.read_written(), folder.read_running()
     containers = (*members(plan), *monitors(plan))
     certified = tuple(each.node for each in containers if each.certified)
     kept = folder.read_secrets()
     secrets = complete(kept, plan.config, certified, now=now)
     if problems := [
-        *forbidden_changes(previous, plan.config),
+        *forbidden_changes(_as_it_may_run(previous, running), plan.config),
         *_lost_secrets(previous, plan.config, kept),
         *_lost_key(previous, plan.config, secrets, found=folder.read_identity()),
     ]:
         raise ChangeRefused(problems)
+    wanted = tuple(member_of(each) for each in containers)
+    leave = leaving(running, wanted)
     with folder.writing():
+        folder.write_running((*wanted, *leave))
         folder.write_kept(settings, secrets, made=_made(plan, secrets))
-        _write_all(folder, plan, containers, secrets, root)
-    return Written(plan, len(containers), not plan.config.backup.backup_recipients)
+        text = _write_all(folder, plan, containers, secrets, root)
+        folder.write_roll(steps(containers, leave))
+        folder.write_document(text)
+    own_key = not plan.config.backup.backup_recipients
+    return Written(plan, len(containers), own_key, first=not previous.engine, leave=leave)
+
+
+def _as_it_may_run(previous: Previous, running: tuple[Member, ...]) -> Previous:
+    """Count the sentinels that may run: what was written last may never have been brought up."""
+    return replace(previous, sentinels=max(previous.sentinels, count_sentinels(running)))
 
 
 def _write_all(
     folder: Folder, plan: Plan, containers: tuple[Container, ...], secrets: Secrets, root: Path
-) -> None:
+) -> str:
+    """Write all that docker-compose's file names, and return that file's text."""
     rules = read_rules(root)
     files = {
         each.node.name: contents(plan, each, secrets=secrets, rules=rules) for each in containers
     }
+    digests = {name: digest(manifest(texts)) for name, texts in files.items()}
     arguments = build_args(plan.config)
     folder.write_identity(None if plan.config.backup.backup_recipients else secrets.identity)
-    folder.write_nodes(files)
+    folder.write_nodes(files, digests)
     folder.write_image(root, arguments)
     folder.write_environment(_environment(folder, plan, secrets))
     around = Surroundings(
         images=image_names(plan, context_hash(root, arguments)),
         build_args=arguments,
-        digests={name: digest(manifest(texts)) for name, texts in files.items()},
+        digests=digests,
         group=folder.group,
         files=f"./{NODES}",
         context=f"./{IMAGE}",
     )
-    folder.write_document(write_document(document(plan, around), name=COMPOSE_FILE))
+    return write_document(document(plan, around), name=COMPOSE_FILE)
 
 
 def _lost_secrets(

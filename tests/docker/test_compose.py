@@ -6,7 +6,6 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +48,10 @@ class Composed:
     def compose(self, *words: str) -> Finished:
         return run(["docker-compose", "-f", str(self.folder / COMPOSE_FILE), *words])
 
-    @cached_property
+    def roll(self) -> Finished:
+        return run(["sh", str(self.folder / "roll.sh")])
+
+    @property
     def env(self) -> dict[str, str]:
         return parse_env_file((self.folder / ENV_FILE).read_text(), name=ENV_FILE)
 
@@ -73,6 +75,14 @@ class Composed:
             ):
                 return node.name
         return ""
+
+    def max_lags(self) -> list[Any]:
+        """Ask each data node for a setting that it would take while it runs."""
+        found = []
+        for node in self.site.data_nodes:
+            with self.site.operator.connect(node.address) as client:
+                found.append(client.config_get("min-replicas-max-lag"))
+        return found
 
     def healthy(self) -> bool:
         return self.command("redis-ha", "health", check=False).returncode == 0
@@ -161,6 +171,24 @@ def outage_of_a_crash(composed: Composed) -> float:
     return outage
 
 
+def test_a_write_alone_changes_nothing_that_runs(composed: Composed) -> None:
+    eventually(composed.healthy, within=60, what="a healthy cluster", every=0.5)
+    before = composed.max_lags()
+    written = composed.write(minReplicasMaxLag="2").stdout
+    try:
+        assert "sh roll.sh" in written
+        # A node looks at its files every second.
+        time.sleep(5)
+        docker("restart", f"{APART['namePrefix']}redis-3")
+        eventually(composed.healthy, within=60, what="a healthy cluster", every=0.5)
+        assert composed.max_lags() == before
+    finally:
+        settings = (composed.folder / "settings.yaml").read_text().splitlines()
+        kept = [line for line in settings if "minReplicasMaxLag" not in line]
+        (composed.folder / "settings.yaml").write_text("\n".join([*kept, ""]))
+        composed.write()
+
+
 def test_a_change_replaces_one_node_after_another_and_loses_no_write(
     composed: Composed, figure: Callable[[str], None]
 ) -> None:
@@ -171,15 +199,48 @@ def test_a_change_replaces_one_node_after_another_and_loses_no_write(
     assert app is not None
     ledger = Ledger(app, list(nodes.values()), 2)
     composed.write(ioThreads="2")
+    assert {node: composed.inspected(node)["Id"] for node in ORDER} == before
     with ledger.writing():
         ledger.wait_for_writes(500)
-        composed.compose("up", "--detach")
+        composed.roll()
         eventually(composed.healthy, within=60, what="a healthy cluster", every=0.5)
         ledger.wait_for_writes(500)
     after = {node: composed.inspected(node)["Id"] for node in ORDER}
     assert {node for node in ORDER if before[node] != after[node]} == set(nodes)
     with composed.site.operator.connect(nodes[composed.master()]) as client:
         assert ledger.missing_on(client) == []
+    figure(f"{ledger.acknowledged} acknowledged, 0 lost, longest gap {ledger.longest_gap:.2f} s")
+
+
+def test_a_master_that_leaves_hands_over_and_loses_no_write(
+    composed: Composed, figure: Callable[[str], None]
+) -> None:
+    composed.write(replicas="3", sentinels="5", quorum="3")
+    composed.roll()
+    eventually(composed.ready, within=120, what="a cluster ready for a failover", every=0.5)
+    composed.command("redis-ha", "failover", "--to", "redis-4", "--yes")
+    eventually(composed.ready, within=120, what="a cluster ready for a failover", every=0.5)
+    nodes = {node.name: node.address for node in composed.site.data_nodes}
+    app = composed.site.app
+    assert app is not None
+    ledger = Ledger(app, list(nodes.values()), 2)
+    said = composed.write(replicas="2", sentinels="3", quorum="2").stdout
+    assert f"docker stop -t 30 {APART['namePrefix']}redis-4 && docker rm" in said
+    assert composed.inspected("redis-4")["State"]["Health"]["Status"] == "healthy"
+    with ledger.writing():
+        ledger.wait_for_writes(500)
+        composed.roll()
+        ledger.wait_for_writes(500)
+    left = docker(
+        "ps", "--all", "--format", "{{.Names}}", "--filter", f"name={APART['namePrefix']}"
+    )
+    assert set(left.split()) == {f"{APART['namePrefix']}{node}" for node in ORDER}
+    assert {each.name for each in (composed.folder / "nodes").iterdir()} == set(ORDER)
+    eventually(composed.ready, within=180, what="sentinels that forgot who left", every=1)
+    with composed.site.operator.connect(nodes[composed.master()]) as client:
+        assert ledger.missing_on(client) == []
+    for gone in ("redis-4", "sentinel-4", "sentinel-5"):
+        docker("volume", "rm", f"{APART['namePrefix']}{gone}-data")
     figure(f"{ledger.acknowledged} acknowledged, 0 lost, longest gap {ledger.longest_gap:.2f} s")
 
 

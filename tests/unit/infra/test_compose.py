@@ -56,9 +56,21 @@ def write(path: Path, *, now: datetime = NOW, **settings: str) -> dict[str, Any]
     return document
 
 
+def own_folder(path: Path, name: str) -> Path:
+    """Find what the container mounts."""
+    service = yaml.safe_load((path / COMPOSE_FILE).read_text())["services"][name]
+    (mounted,) = (v for v in service["volumes"] if v.endswith(":/etc/redis-ha:ro"))
+    return path / str(mounted).split(":", maxsplit=1)[0]
+
+
 def node_files(path: Path) -> dict[str, str]:
-    nodes = path / "nodes"
-    return {str(f.relative_to(nodes)): f.read_text() for f in nodes.rglob("*") if f.is_file()}
+    """Read what the containers of the folder's file mount, by node and file."""
+    found: dict[str, str] = {}
+    for name in yaml.safe_load((path / COMPOSE_FILE).read_text())["services"]:
+        own = own_folder(path, name)
+        files = [file for file in own.rglob("*") if file.is_file()]
+        found |= {f"{name}/{file.relative_to(own)}": file.read_text() for file in files}
+    return found
 
 
 @pytest.fixture(scope="module", params=SETTINGS, ids=["default", "apart", "larger"])
@@ -126,10 +138,10 @@ def test_files_volumes_network_and_images_are_the_docker_targets(
 ) -> None:
     graph, document, folder = both
     for name, service in document["services"].items():
-        own = folder / "nodes" / name
+        own = own_folder(folder, name)
         found = {str(f.relative_to(own)) for f in own.rglob("*") if f.is_file()}
         assert found == uploads(graph, name), name
-        assert f"./nodes/{name}:/etc/redis-ha:ro" in service["volumes"]
+        assert own == folder / "nodes" / name / service["labels"]["redis-ha.files"]
     volumes = {v.inputs["name"] for v in graph.of_type("Volume").values()}
     # Files that Docker's own copies come in by a volume; docker-compose mounts their folder.
     assert {v["name"] for v in document["volumes"].values()} == {
@@ -256,11 +268,19 @@ def test_a_certificate_for_another_address_is_replaced(tmp_path: Path) -> None:
     assert after["redis-1/tls/ca.crt"] == before["redis-1/tls/ca.crt"]
 
 
-def test_a_node_that_is_no_more_loses_its_files(tmp_path: Path) -> None:
+def test_what_runs_keeps_the_files_that_it_mounts(tmp_path: Path) -> None:
     write(tmp_path, replicas="3")
-    assert (tmp_path / "nodes" / "redis-4").is_dir()
-    write(tmp_path, replicas="2")
-    assert not (tmp_path / "nodes" / "redis-4").exists()
+    nodes = tmp_path / "nodes"
+    before = {file: file.stat() for file in nodes.rglob("*") if file.is_file()}
+    texts = {file: file.read_text() for file in before}
+    changed = write(tmp_path, replicas="2", downAfterMs="7000", now=NOW + timedelta(hours=8_100))
+    assert "redis-4" not in changed["services"]
+    for file, was in before.items():
+        assert (file.stat().st_ino, file.stat().st_mode) == (was.st_ino, was.st_mode)
+        assert file.read_text() == texts[file]
+    differing = node_files(tmp_path)
+    assert "down-after-milliseconds mymaster 7000" in differing["sentinel-1/sentinel.conf"]
+    assert own_folder(tmp_path, "redis-1") not in {file.parent for file in before}
 
 
 def test_what_is_refused_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
