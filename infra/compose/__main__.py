@@ -105,7 +105,7 @@ def _summary(folder: Folder, written: Written) -> str:
         written.plan.summary(),
         f"wrote {folder.path / COMPOSE_FILE}: {written.services} services",
         "",
-        *(_start(folder) if written.first else _change(folder, written)),
+        *_NEXT[_next(written)](folder, written),
         "  redis-ha status                # in that folder, which holds .env.redis-ha",
     ]
     if written.identity:
@@ -113,10 +113,27 @@ def _summary(folder: Folder, written: Written) -> str:
     return "\n".join([*lines, ""])
 
 
-def _start(folder: Folder) -> list[str]:
+def _next(written: Written) -> str:
+    if written.first:
+        return "up"
+    return "down, up" if written.new_authority else ROLL_FILE
+
+
+def _start(folder: Folder, _: Written) -> list[str]:
     return [
         f"  cd {folder.path}",
         f"  docker-compose -f {COMPOSE_FILE} up -d     # or: docker compose",
+    ]
+
+
+def _anew(folder: Folder, written: Written) -> list[str]:
+    """Say what brings a new authority: nodes with the old one would wait for the others in vain."""
+    return [
+        "The certificate authority is new, and those who run don't trust it. All together:",
+        "",
+        f"  cd {folder.path}",
+        f"  docker-compose -f {COMPOSE_FILE} down",
+        *_start(folder, written)[1:],
     ]
 
 
@@ -131,12 +148,15 @@ def _change(folder: Folder, written: Written) -> list[str]:
     return [*lines, f"  cd {folder.path}", f"  sh {ROLL_FILE}     # `up -d` may stop all at once"]
 
 
+_NEXT = {"up": _start, "down, up": _anew, ROLL_FILE: _change}
+
+
 def _document(folder: Folder, written: Written) -> str:
     made = {
         "file": str(folder.path / COMPOSE_FILE),
         "services": written.services,
         "leave": [member.name for member in written.leave],
-        "next": "up" if written.first else ROLL_FILE,
+        "next": _next(written),
         "identity": str(folder.identity) if written.identity else None,
         "plan": written.plan.output(),
     }

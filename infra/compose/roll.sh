@@ -31,7 +31,18 @@ there() {
 }
 
 healthy() {
-    [ "$(docker inspect --format '{{.State.Health.Status}}' "$1" 2>/dev/null)" = healthy ]
+    state=$(docker inspect --format '{{.State.Running}} {{.State.Health.Status}}' "$1" 2>&1) || :
+    [ "$state" = "true healthy" ]
+}
+
+# becomes_healthy CONTAINER SECONDS: wait for it.
+becomes_healthy() {
+    left=$2
+    until healthy "$1"; do
+        [ "$left" -gt 0 ] || return 1
+        left=$((left - 1))
+        sleep 1
+    done
 }
 
 # leave NODE CONTAINER SECONDS OTHERS...: a master hands over within the seconds that it has to
@@ -41,7 +52,8 @@ leave() {
     shift 3
     if there "$container"; then
         for other in "$@"; do
-            healthy "$other" || fail "$node stays: it may hold what $other, not healthy, doesn't"
+            becomes_healthy "$other" "$seconds" ||
+                fail "$node stays: it may hold what $other, not healthy, doesn't"
         done
         echo "roll.sh: $node leaves"
         docker stop -t "$seconds" "$container" >/dev/null
@@ -52,13 +64,9 @@ leave() {
 
 # roll NODE CONTAINER SECONDS: replaced where something of it has changed, and waited for.
 roll() {
-    compose up -d --no-deps "$1"
-    left=$3
-    until healthy "$2"; do
-        [ "$left" -gt 0 ] || fail "$1 isn't healthy: see docker logs $2, then run this again"
-        left=$((left - 1))
-        sleep 1
-    done
+    compose up -d --no-deps "$1" </dev/null || fail "$1 was not brought up"
+    becomes_healthy "$2" "$3" ||
+        fail "$1 isn't healthy: see docker logs $2, then run this again"
     sweep "$1" "$2"
 }
 

@@ -28,7 +28,8 @@ from infra.targets.docker.context import build_args, context_hash, image_name
 class Written:
     """What was written: the plan, how many services, and whether the folder holds the identity.
 
-    It is the `first` where no run was before; `leave` are who may run and are no more wanted.
+    It is the `first` where no run was before; `leave` are who may run and are no more wanted. A
+    `new_authority` is trusted by nobody who runs.
     """
 
     plan: Plan
@@ -36,6 +37,7 @@ class Written:
     identity: bool
     first: bool
     leave: tuple[Member, ...]
+    new_authority: bool
 
 
 def write_folder(
@@ -77,8 +79,14 @@ def _write_locked(
         text = _write_all(folder, plan, containers, secrets, root)
         folder.write_roll(steps(containers, leave))
         folder.write_document(text)
-    own_key = not plan.config.backup.backup_recipients
-    return Written(plan, len(containers), own_key, first=not previous.engine, leave=leave)
+    return Written(
+        plan,
+        len(containers),
+        identity=not plan.config.backup.backup_recipients,
+        first=not previous.engine,
+        leave=leave,
+        new_authority=bool(previous.engine and (not kept or kept.authority != secrets.authority)),
+    )
 
 
 def _as_it_may_run(previous: Previous, running: tuple[Member, ...]) -> Previous:

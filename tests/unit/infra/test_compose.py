@@ -404,8 +404,12 @@ def test_what_of_the_secrets_is_damaged_is_not_made_anew(
 def test_an_authority_that_is_due_is_replaced_with_all_that_it_signed(tmp_path: Path) -> None:
     write(tmp_path, caValidityHours="87600")
     before = (tmp_path / "ca.crt").read_text()
-    write(tmp_path, now=NOW + timedelta(hours=87_600 - 720 + 1))
+    due = NOW + timedelta(hours=87_600 - 720 + 1)
+    folder = Folder(tmp_path, GROUP)
+    written = write_folder(folder, {}, root=REPOSITORY, now=due)
     assert (tmp_path / "ca.crt").read_text() != before
+    assert written.new_authority, "one after another they would wait for each other in vain"
+    assert not write_folder(folder, {}, root=REPOSITORY, now=due).new_authority
 
 
 def test_a_key_of_other_secrets_is_not_overwritten(

@@ -8,14 +8,18 @@ import json
 import os
 import subprocess
 from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import yaml
 
 from infra.compose.__main__ import main
+from infra.compose.certificates import make_authority
 from infra.compose.folder import COMPOSE_FILE
 from infra.compose.rolling import Member, farewell, leaving, may_run
+from infra.config import Certificates
 
 ORDER = ["sentinel-1", "sentinel-2", "sentinel-3", "redis-1", "redis-2", "redis-3", "backup-worker"]
 PREFIX = "redis-ha-"
@@ -35,8 +39,8 @@ case $1 in
     version) ;;
     -f) files=$(sed -n "s|.*./nodes/$last/\\\\([0-9a-f]*\\\\):.*|\\\\1|p" "$2")
         [ -n "$files" ] || exit 1
-        state=healthy
-        grep -qx "$last" "$here/sick" && state=unhealthy
+        state="true healthy"
+        grep -qx "$last" "$here/sick" && state="true unhealthy"
         mkdir -p "$here/redis-ha-$last"
         echo "$files" >"$here/redis-ha-$last/files"
         echo "$state" >"$here/redis-ha-$last/state" ;;
@@ -44,7 +48,7 @@ case $1 in
         [ ! -e "$here/$name" ] || echo "$name" ;;
     inspect) [ -e "$here/$last" ] || exit 1
         case $3 in *Health*) cat "$here/$last/state" ;; *) cat "$here/$last/files" ;; esac ;;
-    stop) echo exited >"$here/$last/state" ;;
+    stop) echo "false healthy" >"$here/$last/state" ;;
     rm) rm -r "${here:?}/$last" ;;
     *) exit 9 ;;
 esac
@@ -187,17 +191,30 @@ def test_who_leaves_is_told_and_stopped_in_order(
     assert "docker stop" not in capsys.readouterr().out
 
 
-def test_nobody_leaves_with_what_the_others_may_not_have(host: Host) -> None:
+@pytest.mark.parametrize("state", ["true starting", "false healthy", "false unhealthy"])
+def test_nobody_leaves_with_what_the_others_may_not_have(host: Host, state: str) -> None:
     host.write("--replicas", "3")
     host.roll()
     host.write("--replicas", "2")
     host.steps()
-    (host.docker / "redis-ha-redis-2" / "state").write_text("starting\n")
+    (host.docker / "redis-ha-redis-2" / "state").write_text(f"{state}\n")
     done = host.roll()
     assert done.returncode == 1
     assert "redis-4 stays: it may hold what redis-ha-redis-2, not healthy, doesn't" in done.stderr
     assert host.steps() == []
     assert "redis-4" in host.nodes()
+
+
+def test_who_is_well_a_moment_later_is_waited_for(host: Host) -> None:
+    host.write("--replicas", "3")
+    host.roll()
+    host.write("--replicas", "2")
+    (host.docker / "redis-ha-redis-2" / "state").write_text("true starting\n")
+    # The time that passes makes it well.
+    text = '#!/bin/sh\necho "true healthy" >"$FAKE_DOCKER/redis-ha-redis-2/state"\n'
+    (host.bin / "sleep").write_text(text)
+    assert host.roll().returncode == 0
+    assert "redis-4" not in host.nodes()
 
 
 def test_without_an_answer_from_docker_nobody_counts_as_gone(host: Host) -> None:
@@ -240,6 +257,20 @@ def test_what_json_says_of_a_change(host: Host, capsys: pytest.CaptureFixture[st
     then = json.loads(capsys.readouterr().out)
     assert (first["next"], first["leave"]) == ("up", [])
     assert (then["next"], then["leave"]) == ("roll.sh", ["redis-4"])
+
+
+def test_a_new_authority_is_brought_to_all_together(
+    host: Host, capsys: pytest.CaptureFixture[str]
+) -> None:
+    host.write()
+    capsys.readouterr()
+    file = host.folder / "secrets.json"
+    due = make_authority(Certificates(ca_validity_hours=700), now=datetime.now(UTC))
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"authority": asdict(due)}))
+    assert host.write() == 0
+    said = capsys.readouterr().out
+    assert said.index(" down\n") < said.index("up -d")
+    assert "sh roll.sh" not in said
 
 
 def test_the_script_is_clean(host: Host) -> None:
