@@ -16,6 +16,7 @@ import pytest
 
 from tests.docker.load import load
 from tests.docker.stack import SETTINGS, LiveCluster, Stack, eventually
+from tests.long import only_long
 
 Figure = Callable[[str], None]
 RATE = float(os.environ.get("REDIS_HA_TEST_DAY_TWO_RATE", "5000"))
@@ -25,7 +26,7 @@ STEPS = int(os.environ.get("REDIS_HA_TEST_DAY_TWO_STEPS", "1000"))
 AFTERWARDS = 3.0
 APART = {"namePrefix": "day-", "portOffset": 6000, "subnet": "172.28.98.0/24"}
 pytestmark = [
-    pytest.mark.skipif(not os.environ.get("REDIS_HA_TEST_LONG"), reason="REDIS_HA_TEST_LONG=1"),
+    only_long("each kind of change alone is in the other tests of this folder"),
     pytest.mark.timeout(3600),
 ]
 

@@ -24,6 +24,7 @@ from tests.docker.stack import REPOSITORY, LiveCluster, docker, eventually, run
 from tests.docker.test_operate import is_ready, redis_ha
 from tests.docker.test_point_in_time import ship_all, status
 from tests.documents import ROOT, Block, is_long, proof, python_examples, shell_blocks
+from tests.long import LONG
 
 FORMAT = ROOT / "docs" / "FORMAT.md"
 # What the examples of docs/CLIENT.md go on from: its first one, and somebody who gives a job.
@@ -34,7 +35,6 @@ client.execute_with_failover(lambda redis: redis.rpush("jobs", "first"))
 """
 TOOL = "it-stock-redis"
 PLAIN = [block for block in shell_blocks() if not block.mark]
-LONG = bool(os.environ.get("REDIS_HA_TEST_LONG"))
 PATIENCE = 1800.0 if LONG else 240.0
 # `restore` and `failover` ask before they change something.
 ASKS = "[y/N]"

@@ -1,7 +1,6 @@
 """Passwords, certificates, the CA and the backup's keys change under clients that go on."""
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,10 +11,10 @@ import redis
 
 from tests.docker.callers import Callers
 from tests.docker.stack import LiveCluster, Stack, docker, eventually
+from tests.long import only_long
 from tests.processes.ledger import Ledger
 
 Figure = Callable[[str], None]
-LONG = bool(os.environ.get("REDIS_HA_TEST_LONG"))
 # Into the first step: pulumi has asked its providers, and brings the nodes their files.
 KILLED_AFTER = 6.0
 
@@ -94,7 +93,7 @@ def test_the_new_passwords_outlive_a_crash_and_a_failover(
     cluster.wait_until_healthy()
 
 
-@pytest.mark.skipif(not LONG, reason="the CA's rotation changes them too; REDIS_HA_TEST_LONG=1")
+@only_long("the CA's rotation changes them too")
 @pytest.mark.timeout(600)
 def test_certificates_change_without_a_failed_command(
     stack: Stack, cluster: LiveCluster, figure: Figure

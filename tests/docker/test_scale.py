@@ -1,17 +1,16 @@
 """More and fewer nodes, under load: nothing acknowledged is lost, and nobody gone is remembered."""
 
-import os
 from collections.abc import Callable
 
 import pytest
 
 from redis_ha.connection import Address
 from tests.docker.stack import LiveCluster, Stack, docker
+from tests.long import LONG
 from tests.processes.ledger import Ledger
 
 Figure = Callable[[str], None]
 # The long form goes up to 5 and back, as a cluster would that grows for a while.
-LONG = bool(os.environ.get("REDIS_HA_TEST_LONG"))
 
 
 def listed(cluster: LiveCluster) -> set[Address]:

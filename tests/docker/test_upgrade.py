@@ -1,7 +1,6 @@
 """The engine changes under writers, one node at a time, and comes back by the way that is told."""
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,11 +9,11 @@ import pytest
 
 from tests.docker import dataset
 from tests.docker.stack import SETTINGS, LiveCluster, Stack
+from tests.long import only_long
 
 Figure = Callable[[str], None]
 APART = {"namePrefix": "upg-", "portOffset": 3000, "subnet": "172.28.99.0/24"}
 OLD, NEW = "redis-7", "valkey-8"
-LONG = bool(os.environ.get("REDIS_HA_TEST_LONG"))
 # Into the `up`: the preview and the snapshot are over, and nodes are being replaced.
 KILLED_AFTER = 60.0
 
@@ -105,7 +104,7 @@ def assert_old_data(cluster: LiveCluster, before: set[str]) -> None:
     assert cluster.digests() == before
 
 
-@pytest.mark.skipif(not LONG, reason="a second stack's life; REDIS_HA_TEST_LONG=1")
+@only_long("a second stack's life")
 @pytest.mark.timeout(1800)
 def test_one_that_was_killed_is_finished(tmp_path: Path) -> None:
     with stack_of(tmp_path).standing() as stack:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from redis_ha.errors import SwitchoverRefused
 from redis_ha.switchover import OldMaster, switch_over
 from tests.processes.backup.conftest import wait_for
 from tests.processes.backup.test_backup_run import running
@@ -140,7 +141,15 @@ def kill_master(worker: WorkerCommand) -> None:
 
 
 def hand_over(worker: WorkerCommand) -> None:
-    switch_over(worker.cluster.access("operator"), old_master=OldMaster.DEMOTE)
+    """Switch over, once no sentinel takes the node that was killed before for a master any more."""
+    wait_for(lambda: handed_over(worker), "a switchover that isn't refused", 60)
+
+
+def handed_over(worker: WorkerCommand) -> bool:
+    with suppress(SwitchoverRefused):
+        switch_over(worker.cluster.access("operator"), old_master=OldMaster.DEMOTE)
+        return True
+    return False
 
 
 def age_of_first_missing(worker: WorkerCommand, fault: Lost, kept: Sequence[Batch]) -> int:
