@@ -19,21 +19,23 @@ Sign = Callable[[World, Process], bool]
 # How far two clocks of one machine may seem apart, when an answer is late (s).
 _CLOCK_SLACK = 60
 # A busy machine takes its time (s) to stop a process, and to start one that was hurt before.
-_SHOWS_WITHIN = 15.0
+SHOWS_WITHIN = 15.0
 _KNOCK = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 0.7)"
 
 
-def unseen(world: World, fault: Fault, hurt: Sequence[Process]) -> list[str]:
-    """Name those of whom nothing shows of a fault that has just begun.
+def unseen(
+    world: World, fault: Fault, hurt: Sequence[Process], *, within: float = SHOWS_WITHIN
+) -> list[str]:
+    """Name those of whom nothing shows, `within` seconds, of a fault that has just begun.
 
     A stop and a rolling change are seen at their end: they wait for the processes.
     """
     sign = _SIGNS.get(fault.kind)
-    return [p.name for p in hurt if sign is not None and not _shows(sign, world, p)]
+    return [p.name for p in hurt if sign is not None and not _shows(sign, world, p, within)]
 
 
-def _shows(sign: Sign, world: World, process: Process) -> bool:
-    deadline = time.monotonic() + _SHOWS_WITHIN
+def _shows(sign: Sign, world: World, process: Process, within: float) -> bool:
+    deadline = time.monotonic() + within
     while time.monotonic() < deadline:
         with suppress(redis.RedisError, OSError):
             if sign(world, process):
