@@ -26,6 +26,7 @@ _SUMMARY = "short test summary info"
 # More that fail than these are no accident.
 MOST_AGAIN = 3
 _TESTS_FAILED = 1
+_ANEW = "--cache-clear"
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,8 @@ def main(args: Sequence[str]) -> int:
     """Run pytest; returns its exit code, of two the first that isn't 0."""
     if args:
         return subprocess.call(_pytest(args))
-    with tempfile.TemporaryFile("w+") as shown, _start(DOCKER, shown) as docker:
-        with _start(PROCESSES, subprocess.PIPE) as processes:
+    with tempfile.TemporaryFile("w+") as shown, _start(DOCKER, shown, _ANEW) as docker:
+        with _start(PROCESSES, subprocess.PIPE, _ANEW) as processes:
             last = echo(processes.stdout or ())
         echo(["\nThe other half, in Docker:\n"])
         docker.wait()
@@ -74,10 +75,18 @@ def once_more(codes: dict[Half, int]) -> int:
     if not few or set(codes.values()) - {0, _TESTS_FAILED}:
         return next(filter(None, codes.values()), 0)
     echo(["\nOnce more, alone:\n"])
-    again = [subprocess.call(half.command("--last-failed")) for half in failed]
+    runs = [_alone(half) for half in failed]
     passed = [name for half, names in failed.items() for name in set(names) - {*half.failed()}]
     echo(f"failed beside the other half, passed alone: {name}\n" for name in sorted(passed))
-    return next(filter(None, again), 0)
+    echo(f"{closing}\n" for _, closing in runs)
+    return next((code for code, _ in runs if code), 0)
+
+
+def _alone(half: Half) -> tuple[int, str]:
+    """Run what failed again; returns the exit code and pytest's closing line."""
+    with _start(half, subprocess.PIPE, "--last-failed") as run:
+        last = echo(run.stdout or ())
+    return run.returncode, "".join(last[-1:])
 
 
 def echo(lines: Iterable[str]) -> list[str]:
@@ -96,9 +105,8 @@ def repeated(last: Sequence[str]) -> list[str]:
     return list(last[starts[-1] :] if starts else last[-1:])
 
 
-def _start(half: Half, stdout: "int | IO[str]") -> "subprocess.Popen[str]":
-    command = half.command("--cache-clear")
-    return subprocess.Popen(command, stdout=stdout, stderr=subprocess.STDOUT, text=True)
+def _start(half: Half, stdout: "int | IO[str]", *more: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(half.command(*more), stdout=stdout, stderr=subprocess.STDOUT, text=True)
 
 
 def _pytest(args: Sequence[str]) -> list[str]:
