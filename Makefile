@@ -41,7 +41,7 @@ lint: bootstrap ## ruff, mypy, import-linter, shellcheck
 test: bootstrap ## everything that can be tested on one machine; ARGS="-k name" for some of it
 	@$(TOOLCHAIN) ensure redis-8 redis-7 valkey-8
 	@$(TOOLCHAIN) test-tools
-	@$(TOOLCHAIN) run $(BIN)/python -m tests.halves $(ARGS)
+	@$(TOOLCHAIN) run $(BIN)/python -m tests.lanes $(ARGS)
 
 soak: bootstrap ## many random faults on a real cluster; ARGS="--faults 1000 --seed 7", see docs/FAULTS.md
 	@$(TOOLCHAIN) python

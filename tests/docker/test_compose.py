@@ -21,7 +21,7 @@ from tests.docker.stack import REPOSITORY, SETTINGS, Finished, docker, eventuall
 from tests.patience import at_best
 from tests.processes.ledger import Ledger
 
-APART = {"namePrefix": "it-compose-", "portOffset": "5000", "subnet": "172.28.97.0/24"}
+APART = {"namePrefix": "cmp-", "portOffset": "5000", "subnet": "172.28.97.0/24"}
 OWN: Mapping[str, str] = {"ioThreads": str(SETTINGS["ioThreads"]), "monitoring": "false"} | APART
 ORDER = ["sentinel-1", "sentinel-2", "sentinel-3", "redis-1", "redis-2", "redis-3", "backup-worker"]
 # What a checkout needs for this: the image's sources, the program, the alert rules.
