@@ -56,6 +56,7 @@ def _above(paths: Iterable[str]) -> set[str]:
     return {str(folder) for path in paths for folder in (Path(path), *Path(path).parents)}
 
 
+_PATIENT_PROCESSES = ("infra", "laravel", "lease", "monitoring", "plugins")
 # The first has whatever no other one names.
 LANES = (
     Lane("processes", ("tests",)),
@@ -64,9 +65,9 @@ LANES = (
         "patient",
         (
             *(f"tests/{name}" for name in ("unit", "contract", "faults")),
-            *(f"tests/processes/{name}" for name in ("monitoring", "lease", "infra")),
+            *(f"tests/processes/{name}" for name in _PATIENT_PROCESSES),
             # They have stacks of their own.
-            *(f"tests/docker/test_{name}.py" for name in ("compose", "engines", "upgrade")),
+            *(f"tests/docker/test_{name}.py" for name in ("compose", "upgrade")),
         ),
     ),
 )

@@ -6,10 +6,12 @@ import pytest
 
 from tests.docker import dataset
 from tests.docker.stack import SETTINGS, LiveCluster, Stack, docker, eventually
+from tests.long import only_long
 
 APART = {"namePrefix": "eng-", "portOffset": 4000, "subnet": "172.28.96.0/24"}
 
 
+@only_long("tests/docker/test_upgrade.py has both, with handovers and a restore")
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("engine", ["redis-7", "valkey-8"])
 def test_engine_comes_up_hands_over_and_is_restored(engine: str, tmp_path: Path) -> None:

@@ -63,6 +63,7 @@ def test_it_rolls_under_writers_and_the_way_back_is_one(tmp_path: Path, figure: 
         assert ledger.missing_on(changed.client(changed.master())) == []
         assert len(changed.digests()) == 1
         assert set(stack.changes()) == {"same"}
+        assert changed.denied() == []
         stack.redis_ha("ready")
         figure(
             f"{OLD} to {NEW}: {ledger.acknowledged} acknowledged, 0 lost, longest gap"
@@ -72,6 +73,7 @@ def test_it_rolls_under_writers_and_the_way_back_is_one(tmp_path: Path, figure: 
         go_back(stack, changed, answer["snapshot"])
         returned = healthy(stack)
         assert engines(returned) == {OLD}
+        assert returned.denied() == []
         assert_old_data(returned, before)
 
 
