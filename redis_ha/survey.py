@@ -43,13 +43,14 @@ class Lack:
 
 @dataclass(frozen=True)
 class ReplicaEntry:
-    """A replica as one sentinel lists it."""
+    """A replica as one sentinel lists it; `role` is what it said it was, up to ten seconds ago."""
 
     address: Address
     flags: frozenset[str]
     priority: int = 100
     link_up: bool = True
     master: Address | None = None
+    role: str = "slave"
 
     @property
     def down(self) -> bool:

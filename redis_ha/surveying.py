@@ -142,6 +142,7 @@ def _replica(row: Mapping[str, Any]) -> ReplicaEntry:
         priority=int(row["slave-priority"]),
         link_up=row["master-link-status"] == "ok",
         master=_address_or_none(row["master-host"], row["master-port"]),
+        role=str(row["role-reported"]),
     )
 
 

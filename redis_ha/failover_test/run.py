@@ -83,7 +83,9 @@ class Run:
 
     def record(self) -> RunRecord:
         """Do it; raises HarmRefused when the cluster is not fit, and leaves it as it was."""
-        wrong = steadiness.wait_until_whole(self.site, within=_WHOLE_SECONDS)
+        wrong = steadiness.wait_until_whole(
+            self.site, within=_WHOLE_SECONDS, wrong=steadiness.unfit
+        )
         if wrong:
             raise HarmRefused(
                 operation=f"begin the fault {self.fault} on",

@@ -48,14 +48,29 @@ def _sentinel(sentinel: SentinelSurvey, survey: Survey) -> str:
     return f"{name} does not see {missing}" if missing else ""
 
 
+def unfit(survey: Survey) -> list[str]:
+    """Say what keeps a cluster from being hurt: it isn't whole, or would refuse a switchover."""
+    old_news = [
+        f"{survey.name(sentinel.address)} still takes {survey.name(entry.address)} for a master"
+        for sentinel in survey.answering
+        for entry in sentinel.replicas
+        if entry.role != "slave" and not entry.down
+    ]
+    return [*complaints(survey), *old_news]
+
+
 def wait_until_whole(
-    site: Site, *, within: float, clock: Callable[[], float] = time.monotonic
+    site: Site,
+    *,
+    within: float,
+    wrong: Callable[[Survey], list[str]] = complaints,
+    clock: Callable[[], float] = time.monotonic,
 ) -> list[str]:
     """Wait for a whole cluster, at most `within` seconds; return what was wrong to the end."""
     deadline = clock() + within
-    while (wrong := complaints(take_survey(site))) and clock() < deadline:
+    while (found := wrong(take_survey(site))) and clock() < deadline:
         time.sleep(_POLL)
-    return wrong
+    return found
 
 
 def master_of(site: Site) -> Member:
