@@ -53,6 +53,9 @@ from redis_ha.switchover_rules import (
 # Over connections that stay open a look costs well below a millisecond of each node.
 _POLL_SECONDS = 0.005
 _PATIENT_POLL_SECONDS = 0.2
+# The part of the time for what passes by itself: of the ten seconds that a node has to hand over,
+# enough for the sentinels to take one that left before it for down. A promotion takes one second.
+_PATIENT_PART = 0.7
 # However much time there is in all, writes wait no longer than this for a promotion.
 _PAUSED_SECONDS = 10.0
 
@@ -100,12 +103,12 @@ def switch_over(  # noqa: PLR0913 - one argument for each thing that some caller
 ) -> Switchover:
     """Promote a replica without losing an acknowledged write; return what was done.
 
-    `deadline_seconds` bounds everything up to the promotion: what stands in the way may take half
-    of it to pass, and writes are paused for ten at most. `expected` refuses when the sentinels name
-    another node: one that stops must not take the mastership from its successor. `chosen` refuses
-    unless the sentinels prefer that replica by priority (redis_ha.preference). `token` is the one
-    under which a guard holds its claim already (redis_ha.switchover_guard), and `begin`, called
-    right before the first pause, is to tell it.
+    `deadline_seconds` bounds everything up to the promotion: what stands in the way may take seven
+    tenths of it to pass, and writes are paused for ten seconds at most. `expected` refuses when the
+    sentinels name another node: one that stops must not take the mastership from its successor.
+    `chosen` refuses unless the sentinels prefer that replica by priority (redis_ha.preference).
+    `token` is the one under which a guard holds its claim already (redis_ha.switchover_guard), and
+    `begin`, called right before the first pause, is to tell it.
     Raises SwitchoverRefused when nothing changed, SwitchoverUncertain when a promotion may still
     come: the old master's writes then stay paused until the sentinels must have given it up.
     """
@@ -161,8 +164,8 @@ class _Runner:
         )
 
     def _prepare(self) -> Scene:
-        """Wait, at most half of the time, until nothing stands in the way."""
-        patience = self.clock() + (self.deadline - self.clock()) / 2
+        """Wait, for most of the time, until nothing stands in the way."""
+        patience = self._patience()
         while text := obstacle(scene := self._look()):
             if self.clock() >= patience or is_lasting(scene):
                 raise self._refused(text)
@@ -181,9 +184,12 @@ class _Runner:
         order = asking_order(self.access.sentinels, master=master, data_nodes=nodes)
         return tuple(sentinel for sentinel in order if sentinel in answering)
 
+    def _patience(self) -> float:
+        return self.clock() + (self.deadline - self.clock()) * _PATIENT_PART
+
     def _claim(self, old: Address, *, patient: bool) -> Claim:
         """Be the only one; a node that stops waits for who is at it, which may be all it needs."""
-        patience = self.clock() + (self.deadline - self.clock()) / 2
+        patience = self._patience()
         while True:
             try:
                 return claim(self.access, old, self.token)
