@@ -4,6 +4,7 @@ import json
 import random
 import subprocess
 import time
+from base64 import b64decode
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -106,10 +107,33 @@ def test_damage_is_named(shared: Shared, recorded: Recorder, unchanged: None) ->
         def cut(data: bytes, at: int = at) -> bytes:
             return data[:at]
 
+        whole = (worker.store / key).read_bytes()
         with damaged(worker.store / key, generator.choice((flipped, cut))):
+            if says_the_same(whole, (worker.store / key).read_bytes()):
+                continue
             target = str(worker.directory / "out")
             assert_refused(worker.restore("--offset", end, "--output", target), 4, key)
         assert not list(worker.directory.glob("*out*"))
+
+
+def says_the_same(whole: bytes, damaged: bytes) -> bool:
+    """Say whether what is signed is as before: then `verify` tells of it, and a restore goes on.
+
+    A signature covers neither the key's name beside it nor the spaces of its envelope.
+    """
+    content = signed_content(whole)
+    return content is not None and content == signed_content(damaged)
+
+
+def signed_content(envelope: bytes) -> tuple[bytes, ...] | None:
+    """Give type, payload and signature; None for what is no envelope."""
+    try:
+        fields = json.loads(envelope)
+        (signature,) = fields["signatures"]
+        texts = (fields["payload"], signature["sig"])
+        return fields["payloadType"].encode(), *(b64decode(text, validate=True) for text in texts)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 @pytest.mark.parametrize("kind", ["object_key", "manifest_key"])
