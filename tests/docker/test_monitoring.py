@@ -26,8 +26,9 @@ JOBS = {
 MOST_SERIES = 6_000
 SLOWEST_SCRAPE_SECONDS = 0.2
 # Of a core, for scrapes and rules: stock exporter, Prometheus, Alertmanager. The looks of `redis-ha
-# exporter` go on without a scrape and are no part of it. 0.007 on a quiet machine.
-MOST_CORES = 0.01
+# exporter` go on without a scrape and are no part of it. 0.007 to 0.012 on a quiet machine, whose
+# speed differs by that from hour to hour.
+MOST_CORES = 0.02
 
 
 def test_every_target_is_up_and_named_after_its_node(cluster: LiveCluster, watch: Watch) -> None:
