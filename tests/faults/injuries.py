@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -23,6 +24,8 @@ KILOBITS, QUEUE_MS = 300, 1500
 SYNC_LONGER = 3.0
 # More than any certificate's or election's patience; Sentinel tilts at two seconds.
 CLOCK_JUMP = 3600
+# What a node may take (s) to start its server: it asks the sentinels first.
+_STARTS_WITHIN = 20.0
 _MEMORY = Path("/sys/fs/cgroup/memory")
 _MEMORY_BYTES = 1 << 15
 
@@ -109,8 +112,18 @@ def _rolling(world: World) -> Undo:
     return end
 
 
+def _server_of(process: Process) -> int | None:
+    """Return the server's pid, which a supervisor that was just started has soon; None if dead."""
+    deadline = time.monotonic() + _STARTS_WITHIN
+    while process.running and time.monotonic() < deadline:
+        if (pid := process.server_pid) is not None:
+            return pid
+        time.sleep(0.05)
+    return None
+
+
 def _hang(world: World, process: Process) -> Undo:
-    pid = process.server_pid if process.running else None
+    pid = _server_of(process)
     if pid is not None:
         os.kill(pid, signal.SIGSTOP)
 
