@@ -46,9 +46,10 @@ def _mount(node: Process) -> bool:
 def freeze(node: Process, seconds: float) -> None:
     """Let nothing be written to a node's disk for so long: who tries waits.
 
-    That may be this test as well, so a process of its own ends it, whatever becomes of us.
+    That may be this test as well, so a process of its own ends it, whatever becomes of us. One that
+    is frozen already refuses to be once more, and stands still all the same.
     """
-    script = 'fsfreeze --freeze "$1" && touch "$3"; sleep "$2"; fsfreeze --unfreeze "$1"'
+    script = 'fsfreeze --freeze "$1"; touch "$3"; sleep "$2"; fsfreeze --unfreeze "$1"'
     frozen = node.directory / "frozen"
     frozen.unlink(missing_ok=True)
     words = ["sh", "-c", script, "freeze", str(node.data), str(seconds), str(frozen)]
