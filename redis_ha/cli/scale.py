@@ -2,7 +2,6 @@
 
 import os
 import shlex
-import sys
 from collections.abc import Mapping
 
 import click
@@ -109,8 +108,7 @@ def _leave_the_mastership(site: Site, replicas: int | None, *, stack: str) -> No
     if chosen is None:
         return
     click.echo(f"the master leaves: {chosen.name} becomes master first", err=True)
-    failover = [sys.executable, "-m", "redis_ha", "failover", "--to", chosen.name]
-    stack_change.perform([[*failover, "--stack", stack, "--yes"]], operation=OPERATION, stack=stack)
+    stack_change.hand_over(chosen.name, operation=OPERATION, stack=stack)
 
 
 def _heir(site: Site, replicas: int | None, *, stack: str) -> Member | None:

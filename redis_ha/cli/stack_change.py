@@ -3,6 +3,7 @@
 import shlex
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -124,6 +125,12 @@ def perform(commands: Sequence[Sequence[str]], *, operation: str, stack: str) ->
                 cause=f"`{shlex.join(command)}` failed",
                 hint="see what it printed above; run this again, it goes on from there",
             )
+
+
+def hand_over(name: str, *, operation: str, stack: str) -> None:
+    """Make that node the master, without losing a write; raises StackUnavailable."""
+    failover = [sys.executable, "-m", "redis_ha", "failover", "--to", name, "--stack", stack]
+    perform([[*failover, "--yes"]], operation=operation, stack=stack)
 
 
 def _require_pulumi(operation: str, stack: str) -> None:

@@ -141,8 +141,7 @@ def _hand_over(site: Site, *, stack: str) -> None:
     if chosen is None:
         return
     click.echo(f"{chosen.name} is changed last and becomes master", err=True)
-    failover = [sys.executable, "-m", "redis_ha", "failover", "--to", chosen.name]
-    stack_change.perform([[*failover, "--stack", stack, "--yes"]], operation=OPERATION, stack=stack)
+    stack_change.hand_over(chosen.name, operation=OPERATION, stack=stack)
 
 
 def _take(engine: str, *, stack: str) -> None:
