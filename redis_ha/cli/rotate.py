@@ -6,7 +6,6 @@ from typing import Any, cast
 
 import click
 
-from redis_ha.applied import wait_until_applied
 from redis_ha.backup_report import ask_snapshots
 from redis_ha.cli import output, stack_change
 from redis_ha.cli.cluster import json_option
@@ -87,8 +86,7 @@ def _take(kind: Kind, step: Step, *, stack: str) -> None:
         allowed = stack_change.set_setting(stack, _ALLOWANCE, _to_lose(stack, step))
         commands = [allowed, *commands, stack_change.remove_setting(stack, _ALLOWANCE)]
     stack_change.perform(commands, operation=OPERATION, stack=stack)
-    outputs = read_outputs(stack)
-    wait_until_applied(site_of(stack, outputs, os.environ), outputs.get("files", {}))
+    stack_change.wait_for_nodes(stack)
 
 
 def _to_lose(stack: str, step: Step) -> str:

@@ -1,5 +1,6 @@
 """Changes a stack by its own program: `pulumi config set`, `pulumi preview`, `pulumi up`."""
 
+import os
 import shlex
 import shutil
 import subprocess
@@ -7,8 +8,9 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+from redis_ha.applied import wait_until_applied
 from redis_ha.errors import ChangeRefused, StackUnavailable
-from redis_ha.stack import refusal
+from redis_ha.stack import read_outputs, refusal, site_of
 
 _SET_BACK = "set the settings back of"
 
@@ -125,6 +127,12 @@ def perform(commands: Sequence[Sequence[str]], *, operation: str, stack: str) ->
                 cause=f"`{shlex.join(command)}` failed",
                 hint="see what it printed above; run this again, it goes on from there",
             )
+
+
+def wait_for_nodes(stack: str) -> None:
+    """Wait until each node has applied what the stack's last `up` gave it."""
+    outputs = read_outputs(stack)
+    wait_until_applied(site_of(stack, outputs, os.environ), outputs.get("files", {}))
 
 
 def hand_over(name: str, *, operation: str, stack: str) -> None:

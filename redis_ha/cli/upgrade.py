@@ -6,7 +6,6 @@ from typing import Any
 
 import click
 
-from redis_ha.applied import wait_until_applied
 from redis_ha.backup_report import Snapshot, ask_snapshots, take_snapshot
 from redis_ha.cli import output, stack_change
 from redis_ha.cli.cluster import json_option
@@ -148,8 +147,7 @@ def _take(engine: str, *, stack: str) -> None:
     """Set it, have every node changed, and wait until each has applied all of it."""
     setting = stack_change.set_setting(stack, SETTING, engine)
     stack_change.perform([setting, stack_change.up(stack)], operation=OPERATION, stack=stack)
-    outputs = read_outputs(stack)
-    wait_until_applied(site_of(stack, outputs, os.environ), outputs.get("files", {}))
+    stack_change.wait_for_nodes(stack)
 
 
 def _say(engine: str, todo: list[Step], *, err: bool) -> None:
