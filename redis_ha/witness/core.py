@@ -9,9 +9,21 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from redis_ha.connection import Address
-from redis_ha.discovery import SentinelView, majority_master
 from redis_ha.failover_request import Request, asking_order, request_state
-from redis_ha.witness.evidence import LONG_AGO, Answered, Event, Evidence, Looked, noted
+from redis_ha.witness.decisions import (
+    Ask,
+    Decision,
+    Done,
+    Lead,
+    Look,
+    PassOver,
+    Say,
+    StandBy,
+    Verdict,
+    Withdraw,
+)
+from redis_ha.witness.evidence import Answered, Event, Evidence, Looked, noted
+from redis_ha.witness.fencing import Duty, find_living, fulfil
 from redis_ha.witness.rules import Surroundings, find_heir, heard_dead, obstacle, over, tally
 from redis_ha.witness.vote import Death, Vote
 
@@ -26,116 +38,6 @@ PATIENCE_SECONDS = 0.1
 FIT_SECONDS = 0.05
 # Votes are repeated, for who starts or connects late.
 _REPEAT_SECONDS = 0.1
-_FENCE_AGAIN_SECONDS = 0.5
-# An old master that the sentinels still name after so long (s) has no successor.
-_PEACE_SECONDS = 10.0
-# An old master that is back before the promotion: its writes wait so long (s), then go on.
-HOLD_SECONDS = 3.0
-
-
-@dataclass(frozen=True)
-class Say:
-    """Publish this vote on every data node that is connected."""
-
-    vote: Vote
-    reason: str
-
-
-@dataclass(frozen=True)
-class Look:
-    """See how the sentinel is that is to be asked; `at` comes back with the answer.
-
-    One in TILT mode, or stalled, would take the request up when that is over, perhaps against
-    the next master.
-    """
-
-    sentinel: Address
-    at: float
-    reason: str = "it is the next to be asked"
-
-
-@dataclass(frozen=True)
-class PassOver:
-    """This sentinel isn't asked, or said no: the next one is."""
-
-    sentinel: Address
-    reason: str
-
-
-@dataclass(frozen=True)
-class Ask:
-    """Send SENTINEL FAILOVER to this sentinel, and to no other; `at` comes back with the answer."""
-
-    sentinel: Address
-    death: Death
-    reason: str
-    at: float
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """This witness has seen the master's process die; `since` (s) its connection is closed."""
-
-    death: Death
-    reason: str
-    since: float
-
-
-@dataclass(frozen=True)
-class StandBy:
-    """A death was seen, and nothing may be asked for now."""
-
-    death: Death
-    reason: str
-
-
-@dataclass(frozen=True)
-class Withdraw:
-    """The master answers again: it is not dead, or was started anew."""
-
-    death: Death
-    reason: str
-
-
-@dataclass(frozen=True)
-class Done:
-    """The dead master has a successor."""
-
-    death: Death
-    reason: str
-
-
-@dataclass(frozen=True)
-class Lead:
-    """Make a replica that the dead master has left follow its successor.
-
-    A new master takes no writes before min-replicas-to-write replicas follow it; Sentinel sends
-    them there only at its next look, up to a second later.
-    """
-
-    replica: Address
-    new: Address
-    reason: str
-
-
-@dataclass(frozen=True)
-class Hold:
-    """Pause writes for HOLD_SECONDS on a master that is back while a promotion may come."""
-
-    old: Address
-    reason: str
-
-
-@dataclass(frozen=True)
-class Fence:
-    """Pause writes on an old master that is back beside its successor, and make it follow."""
-
-    old: Address
-    new: Address
-    reason: str
-
-
-Decision = Say | Look | PassOver | Ask | Verdict | StandBy | Withdraw | Done | Lead | Hold | Fence
 
 
 @dataclass(frozen=True)
@@ -172,18 +74,6 @@ class Case:
     standing_by: str = ""
 
 
-@dataclass(frozen=True)
-class Duty:
-    """An old master that must not write beside its successor, should it come back."""
-
-    old: Address
-    replid: str
-    epoch: int
-    since: float
-    held: bool = False
-    fenced_at: float = 0.0
-
-
 @dataclass
 class Core:
     """One witness's mind; `nonces` and `stamps` give what must never repeat.
@@ -197,7 +87,8 @@ class Core:
     stamps: Callable[[], int]
     grant: Grant
     case: Case | None = None
-    duty: Duty | None = None
+    # The old masters that may write beside a successor, or may do so once they are back.
+    duties: dict[Address, Duty] = field(default_factory=dict)
     # The run id of the last master that got a successor: the sentinels may name it a while longer.
     settled: str = ""
     _out: list[Decision] = field(default_factory=list)
@@ -228,8 +119,7 @@ class Core:
             self.case = self._open_case(now)
         if self.case is not None:
             self._pursue(self.case, now)
-        if self.duty is not None:
-            self._fence(self.duty, now)
+        self._fence(now)
         return self._out
 
     def _open_case(self, now: float) -> Case | None:
@@ -279,7 +169,7 @@ class Core:
             self._say(case, dead=False, now=now, reason="it answers again")
             self._out.append(Withdraw(death, "it answers again"))
         if text or self.grant.death == death:
-            self.duty = Duty(death.master, case.replid, death.epoch, since=now)
+            self.duties[death.master] = Duty(death.master, case.replid, death.epoch, since=now)
         self.case = None
         return True
 
@@ -416,34 +306,18 @@ class Core:
         request = Request(sentinel, "vanished", text="no reply yet")
         self.case = replace(case, request=request, requested_at=now, look=None, unfit=None)
 
-    def _fence(self, duty: Duty, now: float) -> None:
-        contact = self.evidence.nodes[duty.old]
-        view = contact.fresh_view(now, duty.since)
-        if view is None:
-            return
-        if view.role != "master" or self._reinstated(duty, now):
-            self.duty = None
-            return
-        heir = find_heir(self.evidence, duty.old, replid=duty.replid, since=duty.since, now=now)
-        if heir is not None and self._told(heir.address, now):
-            if now - duty.fenced_at >= _FENCE_AGAIN_SECONDS:
-                self._out.append(Fence(duty.old, heir.address, "an old master is back"))
-                self.duty = replace(duty, fenced_at=now)
-        elif not duty.held and now - duty.since < HOLD_SECONDS:
-            self._out.append(Hold(duty.old, "back while a replica may be promoted"))
-            self.duty = replace(duty, held=True)
-        elif now - duty.since > _PEACE_SECONDS and majority_master(self._words(now)) == duty.old:
-            self.duty = None
-
-    def _told(self, heir: Address, now: float) -> bool:
-        """Say whether a sentinel knows of the promotion: then it is none that was made by hand."""
-        return any(v.failing_over or v.master == heir for v in self._words(now))
-
-    def _reinstated(self, duty: Duty, now: float) -> bool:
-        return any(v.master == duty.old and v.config_epoch > duty.epoch for v in self._words(now))
-
-    def _words(self, now: float) -> list[SentinelView]:
-        return self.evidence.words(now, LONG_AGO)
+    def _fence(self, now: float) -> None:
+        """Keep whoever is master beside a successor from writing."""
+        for duty in find_living(self.evidence, self.duties, now):
+            self.duties[duty.old] = duty
+        for old, duty in list(self.duties.items()):
+            left, decision = fulfil(duty, self.evidence, now)
+            if decision is not None:
+                self._out.append(decision)
+            if left is None:
+                del self.duties[old]
+            else:
+                self.duties[old] = left
 
 
 def _answered(case: Case, event: Answered) -> Case:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from redis_ha.connection import Address, Credentials
 from redis_ha.discovery import parse_replication, parse_sentinel
 from redis_ha.failover_request import Answer, answer_to_refusal
-from redis_ha.witness import channels
-from redis_ha.witness import core as mind
+from redis_ha.witness import channels, decisions
+from redis_ha.witness.core import Core, Grant
 from redis_ha.witness.evidence import (
     Answered,
     Closed,
@@ -266,29 +266,29 @@ class Witness:
             said.add(reply.text)
             self._log.warning("command-refused", by=str(address), reason=reply.text)
 
-    def _act(self, decision: mind.Decision) -> None:
+    def _act(self, decision: decisions.Decision) -> None:
         match decision:
-            case mind.Say(vote):
+            case decisions.Say(vote):
                 self._publish(sign(vote, self._settings.credentials.password))
                 return
-            case mind.Look():
+            case decisions.Look():
                 self._look(decision)
                 return
-            case mind.PassOver(sentinel, reason):
+            case decisions.PassOver(sentinel, reason):
                 self._log.warning("sentinel-passed-over", sentinel=str(sentinel), reason=reason)
                 return
-            case mind.Ask():
+            case decisions.Ask():
                 self._ask(decision)
-            case mind.Lead(replica, new):
+            case decisions.Lead(replica, new):
                 self._lead(self._nodes[replica], new)
-            case mind.Hold(old):
-                pause = str(int(mind.HOLD_SECONDS * 1000))
+            case decisions.Hold(old):
+                pause = str(int(decisions.HOLD_SECONDS * 1000))
                 self._nodes[old].send("CLIENT", "PAUSE", pause, "WRITE")
-            case mind.Fence(old, new):
+            case decisions.Fence(old, new):
                 self._fence(self._nodes[old], new)
             case _:
                 pass
-        if isinstance(decision, mind.Verdict):
+        if isinstance(decision, decisions.Verdict):
             self._died_at = decision.since
         ago = time.monotonic() - self._died_at
         self._status = recorded(self._status, decision, ago=ago, wall=time.time())
@@ -298,7 +298,7 @@ class Witness:
         for link in self._nodes.values():
             link.send("PUBLISH", channels.VOTES, message)
 
-    def _look(self, look: mind.Look) -> None:
+    def _look(self, look: decisions.Look) -> None:
         def looked(reply: Any) -> None:
             # A Refusal is no problem: not every user that may ask for a failover may look.
             problem = "the connection ended" if reply is None else ""
@@ -309,7 +309,7 @@ class Witness:
         if not self._sentinels[look.sentinel].send("INFO", "sentinel", on_reply=looked):
             looked(None)
 
-    def _ask(self, ask: mind.Ask) -> None:
+    def _ask(self, ask: decisions.Ask) -> None:
         def answered(reply: Any) -> None:
             if reply is None:
                 self._answered(ask, "vanished", "the connection ended")
@@ -322,7 +322,7 @@ class Witness:
         if not link.send("SENTINEL", "FAILOVER", self._settings.master_name, on_reply=answered):
             self._answered(ask, "refused", "not connected")
 
-    def _answered(self, ask: mind.Ask, answer: Answer, text: str = "") -> None:
+    def _answered(self, ask: decisions.Ask, answer: Answer, text: str = "") -> None:
         if answer == "accepted":
             self._status = self._status.with_one_more("accepted")
         self._log.warning("failover-answered", sentinel=str(ask.sentinel), answer=answer, text=text)
@@ -338,7 +338,7 @@ class Witness:
         def answered(reply: Any) -> None:
             self._complain(old.address, reply)
 
-        pause = str(int(mind.HOLD_SECONDS * 1000))
+        pause = str(int(decisions.HOLD_SECONDS * 1000))
         old.send("CLIENT", "PAUSE", pause, "WRITE", on_reply=answered)
 
         def follows(reply: Any) -> None:
@@ -350,22 +350,22 @@ class Witness:
 
         old.send("REPLICAOF", new.host, str(new.port), on_reply=follows)
 
-    def _tell(self, decision: mind.Decision) -> None:
+    def _tell(self, decision: decisions.Decision) -> None:
         fields: dict[str, Any] = {"reason": decision.reason}
         match decision:
-            case mind.Ask(sentinel, death):
+            case decisions.Ask(sentinel, death):
                 fields |= {"sentinel": str(sentinel), "master": str(death.master)}
-            case mind.Fence(old, new):
+            case decisions.Fence(old, new):
                 fields |= {"old": str(old), "new": str(new)}
-            case mind.Lead(replica, new):
+            case decisions.Lead(replica, new):
                 fields |= {"replica": str(replica), "new": str(new)}
-            case mind.Hold(old):
+            case decisions.Hold(old):
                 fields |= {"old": str(old)}
-            case mind.Verdict(death):
+            case decisions.Verdict(death):
                 fields |= {"master": str(death.master), "run_id": death.run_id}
-            case mind.StandBy(death) | mind.Withdraw(death) | mind.Done(death):
+            case decisions.StandBy(death) | decisions.Withdraw(death) | decisions.Done(death):
                 fields |= {"master": str(death.master)}
-            case mind.Say() | mind.Look() | mind.PassOver():
+            case decisions.Say() | decisions.Look() | decisions.PassOver():
                 pass
         self._log.warning(EVENTS[type(decision)], **fields)
         self._status_at = 0.0
@@ -400,7 +400,7 @@ def _problems(links: Mapping[Address, Link]) -> dict[str, str]:
     }
 
 
-def _make_core(settings: WitnessSettings, now: float) -> mind.Core:
+def _make_core(settings: WitnessSettings, now: float) -> Core:
     numbers = range(1, len(settings.sentinels) + 1)
     last = 0
 
@@ -409,7 +409,7 @@ def _make_core(settings: WitnessSettings, now: float) -> mind.Core:
         last = max(last + 1, time.time_ns())
         return last
 
-    return mind.Core(
+    return Core(
         Surroundings(settings.number, frozenset(numbers), settings.down_after),
         Evidence(
             nodes={address: Contact() for address in settings.data_nodes},
@@ -417,5 +417,5 @@ def _make_core(settings: WitnessSettings, now: float) -> mind.Core:
         ),
         nonces=lambda: secrets.token_hex(8),
         stamps=stamp,
-        grant=mind.Grant(0, None, now),
+        grant=Grant(0, None, now),
     )

@@ -3,38 +3,38 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from redis_ha.witness import core as mind
+from redis_ha.witness import decisions
 from redis_ha.witness.status import Counter, LastDeath, Status
 
-NAMES: Mapping[type[mind.Decision], str] = {
-    mind.Verdict: "death seen",
-    mind.StandBy: "standing by",
-    mind.Withdraw: "withdrawn",
-    mind.Done: "done",
-    mind.Ask: "asking for a failover",
-    mind.Lead: "leading a replica",
-    mind.Hold: "holding an old master",
-    mind.Fence: "fencing an old master",
+NAMES: Mapping[type[decisions.Decision], str] = {
+    decisions.Verdict: "death seen",
+    decisions.StandBy: "standing by",
+    decisions.Withdraw: "withdrawn",
+    decisions.Done: "done",
+    decisions.Ask: "asking for a failover",
+    decisions.Lead: "leading a replica",
+    decisions.Hold: "holding an old master",
+    decisions.Fence: "fencing an old master",
 }
-EVENTS: Mapping[type[mind.Decision], str] = {
-    mind.Verdict: "death-seen",
-    mind.StandBy: "standing-by",
-    mind.Withdraw: "death-withdrawn",
-    mind.Done: "failover-done",
-    mind.Ask: "asking-for-failover",
-    mind.Lead: "leading-replica",
-    mind.Hold: "holding-old-master",
-    mind.Fence: "fencing-old-master",
+EVENTS: Mapping[type[decisions.Decision], str] = {
+    decisions.Verdict: "death-seen",
+    decisions.StandBy: "standing-by",
+    decisions.Withdraw: "death-withdrawn",
+    decisions.Done: "failover-done",
+    decisions.Ask: "asking-for-failover",
+    decisions.Lead: "leading-replica",
+    decisions.Hold: "holding-old-master",
+    decisions.Fence: "fencing-old-master",
 }
-_COUNTED: Mapping[type[mind.Decision], Counter] = {
-    mind.Verdict: "verdicts",
-    mind.Ask: "asked",
-    mind.Withdraw: "withdrawn",
-    mind.Fence: "fenced",
+_COUNTED: Mapping[type[decisions.Decision], Counter] = {
+    decisions.Verdict: "verdicts",
+    decisions.Ask: "asked",
+    decisions.Withdraw: "withdrawn",
+    decisions.Fence: "fenced",
 }
 
 
-def recorded(status: Status, decision: mind.Decision, *, ago: float, wall: float) -> Status:
+def recorded(status: Status, decision: decisions.Decision, *, ago: float, wall: float) -> Status:
     """Return the status after a decision that isn't a vote.
 
     `ago` (s) is how long ago the dead master's connection was closed, `wall` the Unix time now.
@@ -50,14 +50,14 @@ def recorded(status: Status, decision: mind.Decision, *, ago: float, wall: float
 
 
 def _last(
-    last: LastDeath | None, decision: mind.Decision, *, ago: float, wall: float
+    last: LastDeath | None, decision: decisions.Decision, *, ago: float, wall: float
 ) -> LastDeath | None:
     match decision:
-        case mind.Verdict(death):
+        case decisions.Verdict(death):
             return LastDeath(str(death.master), wall - ago)
-        case mind.Ask(sentinel) if last and last.asked_after is None:
+        case decisions.Ask(sentinel) if last and last.asked_after is None:
             return replace(last, asked=str(sentinel), asked_after=ago)
-        case mind.Done() | mind.Withdraw() if last and not last.outcome:
+        case decisions.Done() | decisions.Withdraw() if last and not last.outcome:
             return replace(last, ended_after=ago, outcome=NAMES[type(decision)])
         case _:
             return last

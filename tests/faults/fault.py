@@ -33,9 +33,13 @@ FENCED_WITHIN = MAX_LAG + FENCING_EXTRA
 UNREPLICATED = 1.0
 # Redis puts off writing its log by so much at most when the disk is busy (s, appendfsync everysec).
 UNWRITTEN = 2.0
+# A master that lives beside its successor is fenced by a witness after so long (s, busy machine).
+FENCED_BESIDE = 1.0
 # How exactly the test knows when a fault took hold (s).
 _SLACK = 1.0
 _ENDS_AT_ONCE = frozenset({"crash", "oom", "empty", "stale"})
+# Sentinel may fail over a master that answers again just then.
+_LIVES_ON = frozenset({"hang", "full disk"})
 _COSTS_NOTHING = frozenset(
     {"stop", "rolling", "full disk", "clock ahead", "clock behind", "misled"}
 )
@@ -96,15 +100,27 @@ class Happened:
             return before <= moment <= self.held + _SLACK
         if kind in ("loss", "slow network", "slow disk"):
             return before <= moment <= self.ended + FENCED_WITHIN
-        return (
-            before <= moment <= self.held + FENCED_WITHIN + _SLACK
-            or self.ended - _SLACK <= moment <= self.ended + FENCED_WITHIN
-        )
+        if kind == "hang":
+            return before <= moment <= self.held + _SLACK
+        return before <= moment <= self.held + FENCED_WITHIN + _SLACK or self._is_just_over(moment)
+
+    def lets_live_on(self, moment: float) -> bool:
+        """Say whether it was a master then that lived on and may have got a successor."""
+        lived = self.hit_master and self.fault.kind in _LIVES_ON
+        return lived and self._is_just_over(moment)
+
+    def _is_just_over(self, moment: float) -> bool:
+        return self.ended - _SLACK <= moment <= self.ended + FENCED_WITHIN
 
 
-def excusable(happened: Sequence[Happened], moment: float) -> bool:
-    """Say whether a write that was acknowledged then may be lost."""
-    return any(one.excuses(moment) for one in happened)
+def inexcusable(happened: Sequence[Happened], moments: Sequence[float]) -> list[float]:
+    """Return, of the moments in which lost writes were acknowledged, those beyond the bound."""
+    left = sorted(at for at in moments if not any(one.excuses(at) for one in happened))
+    for one in happened:
+        beside = [at for at in left if one.lets_live_on(at)]
+        if beside and beside[-1] - beside[0] <= FENCED_BESIDE:
+            left = [at for at in left if at not in beside]
+    return left
 
 
 def may_tear_the_log(faults: Sequence[Fault]) -> bool:

@@ -87,13 +87,18 @@ def _stop(world: World, process: Process) -> Undo:
 
 
 def _rolling(world: World) -> Undo:
-    """Stop and start one data node after the other, each in sync before the next."""
+    """Stop and start one data node after the other, each in sync before the next.
+
+    One that another fault has ended is awaited.
+    """
     stopped, rolled = threading.Event(), []
 
     def roll() -> None:
         for node in world.cluster.data_nodes:
-            if stopped.is_set() or not node.running:
-                continue
+            while not node.running and not stopped.wait(0.1):
+                pass
+            if stopped.is_set():
+                return
             rolled.append(node.name)
             with suppress(subprocess.TimeoutExpired):  # another fault may hit it meanwhile
                 node.stop()

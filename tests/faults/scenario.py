@@ -14,7 +14,7 @@ from redis_ha.failover_test.measures import overlaps, spans_of
 from redis_ha.failover_test.observer import Observer
 from redis_ha.failover_test.records import Sample
 from tests.faults.evidence import unseen
-from tests.faults.fault import FENCED_WITHIN, Fault, Happened, excusable, may_tear_the_log
+from tests.faults.fault import FENCED_WITHIN, Fault, Happened, inexcusable, may_tear_the_log
 from tests.faults.injuries import begin
 from tests.faults.world import World
 from tests.processes.cluster import Process
@@ -67,7 +67,6 @@ class Outcome:
     scenario: Scenario
     acknowledged: int = 0
     lost: int = 0
-    inexcusable: list[str] = field(default_factory=list)
     longest_gap: float = 0.0
     two_masters: float = 0.0
     healthy_after: float = 0.0
@@ -187,15 +186,12 @@ def _account(world: World, ledger: Ledger, happened: Sequence[Happened], outcome
     lost = ledger.lost(world.cluster)
     outcome.acknowledged, outcome.lost = ledger.acknowledged, len(lost)
     outcome.longest_gap = ledger.longest_gap
-    outcome.inexcusable = [
-        key for key in lost if not excusable(happened, ledger.acknowledged_at(key))
-    ]
-    begun = happened[0].begun
-    if outcome.inexcusable:
-        times = [ledger.acknowledged_at(key) - begun for key in outcome.inexcusable]
+    times = inexcusable(happened, [ledger.acknowledged_at(key) for key in lost])
+    if times:
+        begun = happened[0].begun
         outcome.troubles.append(
-            f"{len(times)} writes lost beyond the bound, acknowledged {min(times):.1f} to"
-            f" {max(times):.1f} s after the first fault"
+            f"{len(times)} writes lost beyond the bound, acknowledged {times[0] - begun:.1f} to"
+            f" {times[-1] - begun:.1f} s after the first fault"
         )
 
 

@@ -8,7 +8,7 @@ import pytest
 from redis_ha.failover_test.records import Sample
 from tests.faults.chance import random_scenario
 from tests.faults.claims import claimed
-from tests.faults.fault import FENCED_WITHIN, Fault, Happened, excusable, may_tear_the_log
+from tests.faults.fault import FENCED_WITHIN, Fault, Happened, inexcusable, may_tear_the_log
 from tests.faults.scenario import longest_overlap
 from tests.faults.soak import joined, scenarios_of
 
@@ -25,15 +25,35 @@ from tests.faults.soak import joined, scenarios_of
         ("hang", 110.0, False),
         ("loss", 112.0, True),
         ("stop", 100.0, False),
-        ("full disk", 100.0, False),
+        ("full disk", 110.0, False),
     ],
 )
 def test_only_what_a_master_had_not_passed_on_may_be_lost(
     kind: str, moment: float, *, excused: bool
 ) -> None:
     fault = Fault(kind)  # type: ignore[arg-type]
-    assert excusable([Happened(fault, 100.0, 100.0, 120.0, hit_master=True)], moment) is excused
-    assert not excusable([Happened(fault, 100.0, 100.0, 120.0, hit_master=False)], moment)
+    beyond = [] if excused else [moment]
+    assert inexcusable([Happened(fault, 100.0, 100.0, 120.0, hit_master=True)], [moment]) == beyond
+    spared = Happened(fault, 100.0, 100.0, 120.0, hit_master=False)
+    assert inexcusable([spared], [moment]) == [moment]
+
+
+@pytest.mark.parametrize("kind", ["hang", "full disk"])
+def test_a_master_that_lives_beside_its_successor_may_lose_what_it_took_in_a_moment(
+    kind: str,
+) -> None:
+    over = [Happened(Fault(kind), 100.0, 100.0, 120.0, hit_master=True)]  # type: ignore[arg-type]
+    assert inexcusable(over, [121.0, 120.5]) == []
+    assert inexcusable(over, [120.5, 121.0, 121.6]) == [120.5, 121.0, 121.6]
+    assert inexcusable(over, [120.0 + FENCED_WITHIN + 0.1]) == [120.0 + FENCED_WITHIN + 0.1]
+
+
+def test_each_fault_excuses_a_moment_of_its_own() -> None:
+    faults = [
+        Happened(Fault("hang"), 100.0, 100.0, 120.0, hit_master=True),
+        Happened(Fault("full disk", at=20.0), 120.0, 120.0, 140.0, hit_master=True),
+    ]
+    assert inexcusable(faults, [120.5, 121.0, 140.5, 141.0]) == []
 
 
 def test_only_a_node_that_starts_while_another_is_away_may_tear_the_log() -> None:

@@ -3,7 +3,8 @@
 import pytest
 
 from redis_ha.discovery import SentinelView
-from redis_ha.witness.core import FIT_SECONDS, PATIENCE_SECONDS, Ask, Decision, Look, PassOver
+from redis_ha.witness.core import FIT_SECONDS, PATIENCE_SECONDS
+from redis_ha.witness.decisions import Ask, Decision, Look, PassOver
 from redis_ha.witness.evidence import Answered, Looked, Opened, SentinelReported
 from tests.unit.redis_ha.witness_world import DOWN_AFTER, MASTER, TICK, Seat, World
 

@@ -2,9 +2,10 @@
 
 import pytest
 
-from redis_ha.discovery import NodeView
-from redis_ha.witness.core import GRANT_SECONDS, Fence, Hold
-from redis_ha.witness.evidence import Opened, Reported, Silent
+from redis_ha.discovery import NodeView, SentinelView
+from redis_ha.witness.core import GRANT_SECONDS
+from redis_ha.witness.decisions import Fence, Hold
+from redis_ha.witness.evidence import Opened, Reported, SentinelReported, Silent
 from tests.unit.redis_ha.witness_world import HEIR, MASTER, OTHER, Seat, World
 
 
@@ -228,3 +229,48 @@ def test_a_master_that_was_never_replaced_is_left_alone(world: World) -> None:
     world.restart()
     world.run(0.1)
     assert fences(world, world.seats[1], 1.0) == []
+
+
+def beside(world: World, seat: Seat, *, named: bool) -> list[object]:
+    """Have the master live beside a node that continues its history; return what is done."""
+    world.run(0.1)
+    now = world.now + seat.clock
+    heir = NodeView(HEIR, role="master", replid="new", replid2=world.replid, run_id="heir")
+    seat.core.note(Reported(heir), now)
+    world.sentinels_report(seat)
+    if named:
+        word = SentinelView(world.sentinels[1], HEIR, config_epoch=world.epoch + 1)
+        seat.core.note(SentinelReported(word), now)
+    return [d for d in seat.core.decide(now) if isinstance(d, Fence | Hold)]
+
+
+def test_a_living_master_that_was_failed_over_is_fenced_once(world: World) -> None:
+    seat = world.seats[2]
+    found = beside(world, seat, named=True)
+    assert [(d.old, d.new) for d in found if isinstance(d, Fence)] == [(MASTER, HEIR)]
+    assert len(found) == 1
+    assert seat.core.decide(world.now + seat.clock) == []
+
+
+def test_a_replica_that_somebody_made_a_master_fences_nobody(world: World) -> None:
+    assert beside(world, world.seats[2], named=False) == []
+
+
+def test_a_failover_that_has_begun_names_the_successor(world: World) -> None:
+    world.flags[world.sentinels[0]] = {"failover_in_progress"}
+    found = beside(world, world.seats[2], named=False)
+    assert [type(d) for d in found] == [Fence]
+
+
+def test_two_old_masters_are_kept_from_writing_at_once(world: World) -> None:
+    world.kill()
+    world.run(1.0)
+    seat, now = world.seats[3], world.now + world.seats[3].clock
+    assert list(seat.core.duties) == [MASTER]
+    second = NodeView(OTHER, role="master", replid="o", replid2=world.view(HEIR).replid)
+    word = SentinelView(world.sentinels[0], OTHER, config_epoch=world.epoch + 2)
+    seat.core.note(Reported(second), now)
+    seat.core.note(SentinelReported(word), now)
+    found = [d for d in seat.core.decide(now) if isinstance(d, Fence)]
+    assert [(d.old, d.new) for d in found] == [(HEIR, OTHER)]
+    assert list(seat.core.duties) == [MASTER, HEIR]

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from redis_ha.connection import Address, Credentials
-from redis_ha.witness import core as mind
+from redis_ha.witness import decisions
+from redis_ha.witness.core import Case
 from redis_ha.witness.link import News, OnReply
 from redis_ha.witness.loop import Witness, WitnessSettings
 from redis_ha.witness.resp import Refusal
@@ -71,9 +72,9 @@ def refused(log: Log) -> list[str]:
 def test_an_old_master_that_follows_may_answer_its_clients_again(witness: Witness) -> None:
     old = Peer(OLD, {"REPLICAOF": "OK Already connected to specified master"})
     witness._nodes[OLD] = old  # type: ignore[assignment]
-    witness._act(mind.Fence(OLD, NEW, "it is back"))
+    witness._act(decisions.Fence(OLD, NEW, "it is back"))
     assert old.sent == [
-        f"CLIENT PAUSE {mind.HOLD_SECONDS * 1000:.0f} WRITE",
+        f"CLIENT PAUSE {decisions.HOLD_SECONDS * 1000:.0f} WRITE",
         f"REPLICAOF {NEW.host} {NEW.port}",
         "CONFIG REWRITE",
         "CLIENT UNPAUSE",
@@ -84,14 +85,14 @@ def test_an_old_master_that_follows_may_answer_its_clients_again(witness: Witnes
 def test_an_old_master_that_does_not_follow_stays_paused(witness: Witness, answer: Any) -> None:
     old = Peer(OLD, {"REPLICAOF": answer})
     witness._nodes[OLD] = old  # type: ignore[assignment]
-    witness._act(mind.Fence(OLD, NEW, "it is back"))
+    witness._act(decisions.Fence(OLD, NEW, "it is back"))
     assert [words.split()[0] for words in old.sent] == ["CLIENT", "REPLICAOF"]
 
 
 def test_a_look_asks_for_nothing_but_how_the_sentinel_is(witness: Witness) -> None:
     sentinel = Peer(SENTINEL)
     witness._sentinels[SENTINEL] = sentinel  # type: ignore[assignment]
-    witness._act(mind.Look(SENTINEL, 1.0))
+    witness._act(decisions.Look(SENTINEL, 1.0))
     assert sentinel.sent == ["INFO sentinel"]
 
 
@@ -105,9 +106,9 @@ def test_a_look_asks_for_nothing_but_how_the_sentinel_is(witness: Witness) -> No
     ],
 )
 def test_a_look_finds_who_is_fit_to_be_asked(witness: Witness, answer: Any, unfit: str) -> None:
-    look = mind.Look(SENTINEL, 1.0)
+    look = decisions.Look(SENTINEL, 1.0)
     death = Death(OLD, "run-1", 1)
-    witness._core.case = mind.Case(death, "history", 0.5, nonce="n", nonce_at=0.5, look=look)
+    witness._core.case = Case(death, "history", 0.5, nonce="n", nonce_at=0.5, look=look)
     witness._sentinels[SENTINEL] = Peer(SENTINEL, {"INFO": answer})  # type: ignore[assignment]
     witness._act(look)
     assert witness._core.case.unfit == unfit

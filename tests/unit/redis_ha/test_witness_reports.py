@@ -15,8 +15,7 @@ from redis_ha.findings import State
 from redis_ha.health import RoundTrip, judge_health, overall
 from redis_ha.readiness import is_ready, judge_readiness
 from redis_ha.survey import Denial, Lack, Survey
-from redis_ha.witness import channels
-from redis_ha.witness import core as mind
+from redis_ha.witness import channels, decisions
 from redis_ha.witness.hearing import Hearing, places_to_ask
 from redis_ha.witness.metrics import metric_rows
 from redis_ha.witness.record import NAMES, recorded
@@ -105,9 +104,9 @@ def test_what_keeps_it_from_watching_is_told_apart(
 
 
 def test_a_death_is_kept_with_its_times() -> None:
-    verdict = mind.Verdict(DEATH, "closed", since=10.0)
-    ask = mind.Ask(Address("10.0.1.3", 26381), DEATH, "witnesses [1, 2] saw it", at=0.0)
-    done = mind.Done(DEATH, "10.0.0.2:6379 was promoted")
+    verdict = decisions.Verdict(DEATH, "closed", since=10.0)
+    ask = decisions.Ask(Address("10.0.1.3", 26381), DEATH, "witnesses [1, 2] saw it", at=0.0)
+    done = decisions.Done(DEATH, "10.0.0.2:6379 was promoted")
     status = recorded(Status(), verdict, ago=0.02, wall=1000.0)
     assert status.last == LastDeath(str(MASTER), at=999.98)
     status = recorded(status, ask, ago=0.05, wall=1000.03)

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 
 from redis_ha.connection import Address
 from redis_ha.discovery import NodeView, SentinelView
-from redis_ha.witness.core import Ask, Core, Decision, Grant, Lead, Look, PassOver, Say, StandBy
+from redis_ha.witness.core import Core, Grant
+from redis_ha.witness.decisions import Ask, Decision, Lead, Look, PassOver, Say, StandBy
 from redis_ha.witness.evidence import (
     Answered,
     Closed,
