@@ -136,12 +136,13 @@ class _Runner:
         scene = self._prepare()
         self.access = replace(self.access, sentinels=self._answering(scene))
         old = scene.master.address
-        with closing(self._claim(old, patient=old_master is OldMaster.LEAVE)) as master:
+        ends = old_master is OldMaster.LEAVE
+        with closing(self._claim(old, patient=ends)) as master:
             paused = self.clock()
             self.deadline = min(self.deadline, paused + _PAUSED_SECONDS)
             self.begin()
             try:
-                offset, candidates = self._pause_and_catch_up(master, scene)
+                offset, candidates = self._pause_and_catch_up(master, scene, ends=ends)
             except (redis.RedisError, OSError) as error:
                 self._unpause(master)
                 raise self._refused(f"{old} stopped answering: {error}") from error
@@ -207,7 +208,9 @@ class _Runner:
         candidates = ask_nodes(self.access, electable(listed))
         return Scene(sentinels, master, tuple(candidates), self.expected, self.chosen, listed)
 
-    def _pause_and_catch_up(self, master: Claim, scene: Scene) -> tuple[int, list[Address]]:
+    def _pause_and_catch_up(
+        self, master: Claim, scene: Scene, *, ends: bool
+    ) -> tuple[int, list[Address]]:
         """Pause writes; return the offset (bytes) that every electable replica then reached.
 
         Killed while the replicas catch up, this must leave no pause that outlasts down-after:
@@ -219,7 +222,8 @@ class _Runner:
             master.pause(scene.patience / 2)
             offset, candidates, late = self._compare(scene.master.address)
             if not late:
-                master.hold(outlasting_pause(scene.master, self.deadline - self.clock()))
+                remaining = self.deadline - self.clock()
+                master.hold(outlasting_pause(scene.master, remaining, ends=ends))
                 offset, candidates, late = self._compare(scene.master.address)
                 if not late:
                     return offset, candidates

@@ -14,6 +14,9 @@ PAUSE_MARGIN_SECONDS = 30.0
 # A fenced master needs a pause only until its replicas have left it: the leading sentinel sends the
 # others to the new one at its next look, a second after the promotion.
 _FENCED_PAUSE_SECONDS = 4.0
+# Redis counts a pause by the wall clock: one that is set forward meanwhile, by an hour as time zones
+# have it, ends it. A server that will end needs no pause that does so by itself.
+_ENDING_PAUSE_SECONDS = 86_400.0
 _DOWN = frozenset({"s_down", "o_down", "disconnected"})
 
 
@@ -57,11 +60,14 @@ class Scene:
         return min((view.down_after for view in self.sentinels if view.master), default=0.0) / 2
 
 
-def outlasting_pause(master: NodeView, remaining: float) -> float:
+def outlasting_pause(master: NodeView, remaining: float, *, ends: bool = False) -> float:
     """Return the pause (s) that is safe even if who renews it each second dies.
 
-    `remaining` is for how long (s) a promotion may still be asked for.
+    `remaining` is for how long (s) a promotion may still be asked for; `ends` says that the server
+    is stopped whatever comes of it.
     """
+    if ends:
+        return _ENDING_PAUSE_SECONDS
     return _FENCED_PAUSE_SECONDS if master.fenced else remaining + PAUSE_MARGIN_SECONDS
 
 

@@ -35,6 +35,11 @@ def test_a_fenced_master_is_paused_for_seconds_and_another_beyond_its_demotion()
     assert outlasting_pause(MASTER, 8.0) == 38.0
 
 
+def test_no_jump_of_the_clock_ends_the_pause_of_a_server_that_is_stopped() -> None:
+    for master in (MASTER, replace(MASTER, fenced=True)):
+        assert outlasting_pause(master, 8.0, ends=True) > 12 * 3600
+
+
 def test_every_replica_that_sentinel_could_choose_counts() -> None:
     listed = [
         Listed(B, UP),
