@@ -14,8 +14,8 @@ PAUSE_MARGIN_SECONDS = 30.0
 # A fenced master needs a pause only until its replicas have left it: the leading sentinel sends the
 # others to the new one at its next look, a second after the promotion.
 _FENCED_PAUSE_SECONDS = 4.0
-# Redis counts a pause by the wall clock: one that is set forward meanwhile, by an hour as time zones
-# have it, ends it. A server that will end needs no pause that does so by itself.
+# Redis counts a pause by the wall clock, so a clock that is set forward meanwhile ends it. A server
+# that is stopped needs no pause that ends by itself.
 _ENDING_PAUSE_SECONDS = 86_400.0
 _DOWN = frozenset({"s_down", "o_down", "disconnected"})
 
