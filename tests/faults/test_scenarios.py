@@ -18,8 +18,8 @@ from tests.faults.table import NAMED, QUICK
 from tests.faults.worlds import Worlds
 
 EVERY = os.environ.get("REDIS_HA_FAULTS") == "all"
-# Two faults each: a replica and the zone of the master; a sentinel and the master. And what was found:
-# a zone whose sentinel goes a moment after its master, which was the one that had been asked for the
+# Two faults each: a replica and the zone of the master; a sentinel and the master. Then those that
+# were lost once: a zone whose sentinel goes a moment after its master and had been asked for the
 # failover; a disk that has room again just when Sentinel fails over; a rolling change while nobody
 # runs; a clock that jumps in the middle of a handover.
 SEEDS = (16, 33, 242, 1651, 1684, 1715)
