@@ -67,8 +67,8 @@ def command(
     Writes are paused, the replicas catch up to the last byte, one is promoted, the old master
     becomes its replica: about a second without writes, ten seconds more beforehand with --to.
     Killed in the middle, a guard process ends it in order. Refuses (exit code 7) when it could
-    not be safe and says why. --force takes the way of a crash: for ten seconds the old master may
-    still take writes that are thrown away.
+    not be safe and says why. --force takes the way of a crash: until a witness fences it, the old
+    master still takes writes that are thrown away.
 
     \b
     Examples:

@@ -30,7 +30,7 @@ from redis_ha.witness.evidence import (
     Unreachable,
 )
 from redis_ha.witness.link import Link, Login, News, take
-from redis_ha.witness.record import EVENTS, recorded
+from redis_ha.witness.record import EVENTS, fields_of, recorded
 from redis_ha.witness.report import ANSWER_SECONDS, Report, is_question, written
 from redis_ha.witness.resp import Push, Refusal
 from redis_ha.witness.rules import Surroundings
@@ -351,23 +351,7 @@ class Witness:
         old.send("REPLICAOF", new.host, str(new.port), on_reply=follows)
 
     def _tell(self, decision: decisions.Decision) -> None:
-        fields: dict[str, Any] = {"reason": decision.reason}
-        match decision:
-            case decisions.Ask(sentinel, death):
-                fields |= {"sentinel": str(sentinel), "master": str(death.master)}
-            case decisions.Fence(old, new):
-                fields |= {"old": str(old), "new": str(new)}
-            case decisions.Lead(replica, new):
-                fields |= {"replica": str(replica), "new": str(new)}
-            case decisions.Hold(old):
-                fields |= {"old": str(old)}
-            case decisions.Verdict(death):
-                fields |= {"master": str(death.master), "run_id": death.run_id}
-            case decisions.StandBy(death) | decisions.Withdraw(death) | decisions.Done(death):
-                fields |= {"master": str(death.master)}
-            case decisions.Say() | decisions.Look() | decisions.PassOver():
-                pass
-        self._log.warning(EVENTS[type(decision)], **fields)
+        self._log.warning(EVENTS[type(decision)], **fields_of(decision))
         self._status_at = 0.0
 
     def _report(self, now: float) -> None:

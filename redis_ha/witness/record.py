@@ -49,6 +49,27 @@ def recorded(status: Status, decision: decisions.Decision, *, ago: float, wall: 
     )
 
 
+def fields_of(decision: decisions.Decision) -> dict[str, str]:
+    """Return what a decision's line in the log says beside its name: whom it is about, and why."""
+    fields = {"reason": decision.reason}
+    match decision:
+        case decisions.Ask(sentinel, death):
+            fields |= {"sentinel": str(sentinel), "master": str(death.master)}
+        case decisions.Fence(old, new):
+            fields |= {"old": str(old), "new": str(new)}
+        case decisions.Lead(replica, new):
+            fields |= {"replica": str(replica), "new": str(new)}
+        case decisions.Hold(old):
+            fields |= {"old": str(old)}
+        case decisions.Verdict(death):
+            fields |= {"master": str(death.master), "run_id": death.run_id}
+        case decisions.StandBy(death) | decisions.Withdraw(death) | decisions.Done(death):
+            fields |= {"master": str(death.master)}
+        case decisions.Say() | decisions.Look() | decisions.PassOver():
+            pass
+    return fields
+
+
 def _last(
     last: LastDeath | None, decision: decisions.Decision, *, ago: float, wall: float
 ) -> LastDeath | None:
