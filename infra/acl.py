@@ -80,7 +80,7 @@ USERS: tuple[AclUser, ...] = (
     ),
     AclUser(
         "witness",
-        # It may make a data node follow another: an old master that is back beside its successor.
+        # It may make a data node follow another: an old master beside its successor.
         data=f"resetkeys resetchannels &__redis-ha__:witness {_ASK_WITNESSES} -@all +subscribe "
         "+publish +info +client|pause +client|unpause +replicaof +config|rewrite",
         sentinel="resetkeys resetchannels -@all +info +sentinel|master +sentinel|failover",

@@ -308,16 +308,14 @@ class Core:
 
     def _fence(self, now: float) -> None:
         """Keep whoever is master beside a successor from writing."""
-        for duty in find_living(self.evidence, self.duties, now):
-            self.duties[duty.old] = duty
-        for old, duty in list(self.duties.items()):
+        duties = [*self.duties.values(), *find_living(self.evidence, self.duties, now)]
+        self.duties = {}
+        for duty in duties:
             left, decision = fulfil(duty, self.evidence, now)
             if decision is not None:
                 self._out.append(decision)
-            if left is None:
-                del self.duties[old]
-            else:
-                self.duties[old] = left
+            if left is not None:
+                self.duties[left.old] = left
 
 
 def _answered(case: Case, event: Answered) -> Case:

@@ -104,7 +104,7 @@ class Hold:
 
 @dataclass(frozen=True)
 class Fence:
-    """Pause writes on an old master that is back beside its successor, and make it follow."""
+    """Pause writes on an old master beside its successor, and make it follow."""
 
     old: Address
     new: Address

@@ -4,11 +4,11 @@ Sentinel tells an old master so a second or ten later, and one that it fails ove
 was full and has room again, its process had stood still, or somebody asked for a failover.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from redis_ha.connection import Address
-from redis_ha.discovery import majority_master
+from redis_ha.discovery import SentinelView, majority_master
 from redis_ha.witness.decisions import HOLD_SECONDS, Fence, Hold
 from redis_ha.witness.evidence import FRESH_SECONDS, LONG_AGO, Evidence
 from redis_ha.witness.rules import find_heir
@@ -37,8 +37,7 @@ class Duty:
 def find_living(evidence: Evidence, known: Iterable[Address], now: float) -> list[Duty]:
     """Return a duty for each master beside its successor that `known` doesn't name."""
     found = []
-    words = evidence.words(now, LONG_AGO)
-    epoch = max((view.config_epoch for view in words), default=0)
+    epoch = max((word.config_epoch for word in evidence.words(now, LONG_AGO)), default=0)
     for address, contact in evidence.nodes.items():
         view = contact.fresh_view(now)
         if address in known or view is None or view.role != "master":
@@ -55,9 +54,9 @@ def fulfil(duty: Duty, evidence: Evidence, now: float) -> tuple[Duty | None, Fen
     view = evidence.nodes[duty.old].fresh_view(now, duty.since)
     if view is None:
         return duty, None
-    if view.role != "master" or _is_over(duty, evidence, now):
-        return None, None
     heir = _find_named_heir(evidence, duty, now)
+    if view.role != "master" or _is_over(duty, heir, evidence.words(now, LONG_AGO), now):
+        return None, None
     if heir is not None and now - duty.fenced_at >= _AGAIN_SECONDS:
         fence = Fence(duty.old, heir, "an old master beside its successor")
         return replace(duty, fenced_at=now), fence
@@ -69,18 +68,17 @@ def fulfil(duty: Duty, evidence: Evidence, now: float) -> tuple[Duty | None, Fen
 def _find_named_heir(evidence: Evidence, duty: Duty, now: float) -> Address | None:
     """Return the successor that a sentinel knows of: then it is none that was made by hand."""
     heir = find_heir(evidence, duty.old, replid=duty.replid, since=duty.since, now=now)
-    words = evidence.words(now, LONG_AGO)
     if heir is None:
         return None
+    words = evidence.words(now, LONG_AGO)
     named = any(word.master == heir.address for word in words)
     begun = any(word.failing_over and word.master == duty.old for word in words)
     return heir.address if named or begun else None
 
 
-def _is_over(duty: Duty, evidence: Evidence, now: float) -> bool:
+def _is_over(duty: Duty, heir: Address | None, words: Sequence[SentinelView], now: float) -> bool:
     """Say whether it is the master again, by the sentinels' word, or still is after all."""
-    words = evidence.words(now, LONG_AGO)
     if any(word.master == duty.old and word.config_epoch > duty.epoch for word in words):
         return True
-    forgotten = now - duty.since > _PEACE_SECONDS and _find_named_heir(evidence, duty, now) is None
+    forgotten = heir is None and now - duty.since > _PEACE_SECONDS
     return forgotten and majority_master(words) == duty.old

@@ -96,12 +96,10 @@ class Happened:
         if not self.hit_master or kind in _COSTS_NOTHING:
             return False
         before = self.begun - UNREPLICATED - UNWRITTEN
-        if kind in _ENDS_AT_ONCE:
+        if kind in _ENDS_AT_ONCE or kind == "hang":
             return before <= moment <= self.held + _SLACK
         if kind in ("loss", "slow network", "slow disk"):
             return before <= moment <= self.ended + FENCED_WITHIN
-        if kind == "hang":
-            return before <= moment <= self.held + _SLACK
         return before <= moment <= self.held + FENCED_WITHIN + _SLACK or self._is_just_over(moment)
 
     def lets_live_on(self, moment: float) -> bool:
@@ -119,7 +117,7 @@ def inexcusable(happened: Sequence[Happened], moments: Sequence[float]) -> list[
     for one in happened:
         beside = [at for at in left if one.lets_live_on(at)]
         if beside and beside[-1] - beside[0] <= FENCED_BESIDE:
-            left = [at for at in left if at not in beside]
+            left = [at for at in left if not one.lets_live_on(at)]
     return left
 
 
